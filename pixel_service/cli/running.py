@@ -1,0 +1,56 @@
+"""How a command that needs the database runs: settings, a context for the time of one coroutine, errors in one line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import typer
+
+from pixel_service.domain.errors import PixelServiceError
+from pixel_service.settings import Settings, SettingsInvalid, load_settings
+from pixel_service.usecases.context import Context
+
+T = TypeVar("T")
+
+
+def in_context(work: Callable[[Context], Awaitable[T]]) -> T:
+    """Exit code 1 and the reason on stderr for everything this service raises on purpose."""
+    from pixel_service.app import open_context
+
+    settings = checked_settings()
+
+    async def run() -> T:
+        async with open_context(settings) as ctx:
+            return await work(ctx)
+
+    with exit_on_error():
+        return asyncio.run(run())
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    try:
+        yield
+    except PixelServiceError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def checked_settings() -> Settings:
+    """All mistakes at once, one line each, exit code 2."""
+    try:
+        return load_settings()
+    except SettingsInvalid as error:
+        typer.echo("The settings need a look:", err=True)
+        for problem in error.problems:
+            typer.echo(f"  {problem}", err=True)
+        raise typer.Exit(2) from None
+
+
+def echo_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns as wide as their longest cell, never cut: other programs read this too."""
+    table = [heading, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

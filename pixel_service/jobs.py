@@ -1,0 +1,70 @@
+"""Which step runs how often; one supervised loop per step. A step does one batch and says how much it did:
+work left means again at once, none means wait, an error means wait longer, and stop means after the current batch."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from pixel_service.observability import Metrics
+from pixel_service.usecases.context import Context
+from pixel_service.usecases.deliver import Desk, deliver_batch
+from pixel_service.usecases.send import expand_audience
+
+_log = structlog.get_logger()
+_LONGEST_BACK_OFF = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    name: str
+    run: Callable[[], Awaitable[int]]
+    #: Pause after a run that found nothing to do.
+    idle: timedelta
+
+
+def steps(ctx: Context, metrics: Metrics) -> tuple[Step, ...]:
+    desk = Desk(slots=asyncio.Semaphore(ctx.policy.smtp_connections))
+
+    async def deliver() -> int:
+        claimed = await deliver_batch(ctx, desk)
+        metrics.count_claimed(claimed)
+        return claimed
+
+    return (
+        Step(name="expand_audience", run=lambda: expand_audience(ctx), idle=timedelta(seconds=1)),
+        Step(name="deliver", run=deliver, idle=timedelta(milliseconds=500)),
+    )
+
+
+async def run_jobs(ctx: Context, metrics: Metrics, stop: asyncio.Event) -> None:
+    """Until `stop` is set; returns when every loop has finished its batch."""
+    async with asyncio.TaskGroup() as group:
+        for step in steps(ctx, metrics):
+            group.create_task(_repeat(step, metrics, stop), name=step.name)
+
+
+async def _repeat(step: Step, metrics: Metrics, stop: asyncio.Event) -> None:
+    failures = 0
+    while not stop.is_set():
+        try:
+            done = await step.run()
+        except Exception as error:
+            failures += 1
+            metrics.count_failure(step.name)
+            _log.error("step_failed", action=step.name, failures=failures, exc_info=error)
+            await _pause(stop, min(step.idle * 2 ** min(failures, 10), _LONGEST_BACK_OFF))
+            continue
+        failures = 0
+        if done == 0:
+            await _pause(stop, step.idle)
+
+
+async def _pause(stop: asyncio.Event, how_long: timedelta) -> None:
+    try:
+        async with asyncio.timeout(how_long.total_seconds()):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,214 @@
+"""The finished HTML of a mail: CSS moved into the elements, the pixel in its place, other people's pixels out.
+
+All functions are pure. The parser behind css-inline (html5ever) puts any shape in order first: fragments, unclosed
+elements, content in the wrong part of a table. Two things it can not be given unchecked: it runs out of stack (and the
+process dies) above some 10,000 nested elements, and it multiplies unclosed formatting elements; `check_size` bounds both.
+"""
+
+import html
+import re
+from urllib.parse import urlsplit
+
+from css_inline import CSSInliner, InlineError
+
+from pixel_service.mail.errors import ContentInvalid
+from pixel_service.mail.markup import INLINE, Element, Seen, attributes, is_blank, style_of, walk
+
+#: html5ever dies between 10,000 and 20,000 nested elements (8 MB of stack); formatting can double the count.
+MOST_ELEMENTS = 5_000
+#: Unclosed formatting elements are repeated in every later block, at most three equal ones each (HTML 13.2.4.3).
+MOST_REPEATED = 300_000
+#: Rules times elements; 10 million take about 0.3 s.
+MOST_MATCHES = 10_000_000
+
+_TABLE_PARTS = frozenset(("table", "tbody", "thead", "tfoot", "tr", "colgroup"))
+_CLICKABLE = frozenset(("a", "button"))
+_NOT_IN_BODY = frozenset(("head", "title", "style", "script", "meta", "link", "base"))
+_STARTS_DOCUMENT = re.compile(r"<(?:html|head|body|frameset)[\s/>]", re.IGNORECASE)
+_DOCTYPE = re.compile(r"<!doctype[^>]*>", re.IGNORECASE)
+_ELEMENT = re.compile(r"<[a-zA-Z]")
+_FORMATTING = re.compile(r"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?=[\s/>])[^>]*", re.IGNORECASE)
+_COMMENT = re.compile(r"(<!--.*?-->)", re.DOTALL)
+_BARE_CONDITION = re.compile(r"<!(\[if\s[^\]>]*\])>", re.IGNORECASE)
+_BARE_END = re.compile(r"<!\[endif\]>", re.IGNORECASE)
+_IMAGE = re.compile(r"""<img(?=[\s/>])((?:[^>"']+|"[^"]*"|'[^']*')*+)>""", re.IGNORECASE)
+_LENGTH = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)")
+_STYLED_LENGTH = re.compile(r"(?:^|;)(?:max-)?(width|height):(\d+(?:\.\d*)?|\.\d+)")
+_HIDDEN = re.compile(r"display:none|visibility:hidden|opacity:0(?![.\d])")
+_BODY_END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
+
+#: Rules that fit no element now (`a:hover`, `[data-ogsc] p`) and media queries stay in the style element.
+_inliner = CSSInliner(
+    keep_style_tags=True, remove_inlined_selectors=True, keep_at_rules=True, load_remote_stylesheets=False
+)
+
+
+def check_size(source: str) -> None:
+    """Raises `ContentInvalid` for HTML that the parser must not be given."""
+    elements = len(_ELEMENT.findall(source))
+    if elements > MOST_ELEMENTS:
+        raise ContentInvalid("html", f"more than {MOST_ELEMENTS} elements")
+    if 3 * len(set(_FORMATTING.findall(source))) * elements > MOST_REPEATED:
+        raise ContentInvalid("html", "too many different formatting elements (b, i, font ...) for its size")
+    if source.count("{") * elements > MOST_MATCHES:
+        raise ContentInvalid("html", "too many CSS rules for its size")
+
+
+def inlined(source: str) -> str:
+    """A complete, well-formed document with the CSS in the elements. Linked style sheets are dropped, never loaded."""
+    check_size(source)
+    source = "".join(
+        part
+        if part.startswith("<!--")
+        else _BARE_END.sub("<!--<![endif]-->", _BARE_CONDITION.sub(r"<!--\1><!-->", part))
+        for part in _COMMENT.split(source)
+    )
+    # Without this, a conditional comment that opens a fragment would end up before <html>, away from its table.
+    if not _STARTS_DOCUMENT.search(source):
+        source = f'<html><head><meta charset="utf-8"></head><body>{_DOCTYPE.sub("", source)}</body></html>'
+    if not _DOCTYPE.search(source):
+        source = f"<!DOCTYPE html>{source}"
+    try:
+        return _inliner.inline(source)
+    except InlineError as error:
+        raise ContentInvalid("html", f"its CSS can not be read: {error}") from error
+
+
+def inlined_fragment(source: str, css: str) -> str:
+    """The same for a piece that goes into another document."""
+    return _inliner.inline_fragment(source, css)
+
+
+def append(document: str, fragment: str) -> str:
+    """`fragment` as the last thing of the body."""
+    position = _end_of_body(document)
+    return document[:position] + fragment + document[position:]
+
+
+def place_pixel(document: str, url: str) -> str:
+    """`document` with one 1x1 image, inside the first block with visible content and never the first node of the body.
+
+    Gmail cuts mails at 102 KB, so the end is no place; some Outlook previews show a first node; in a link it would be
+    clickable; in a part that only some clients see (`<!--[if !mso]><!-->`) it would not load in the others.
+    """
+    pixel = f'<img src="{html.escape(url)}" width="1" height="1" alt="">'
+    position = _pixel_position(document)
+    return document[:position] + pixel + document[position:]
+
+
+def _pixel_position(document: str) -> int:
+    first_node: int | None = None
+    only_for_some = False
+    fallback: int | None = None
+    after: int | None = None  # wait for the element at this depth to end
+    for seen in walk(document):
+        token, stack = seen.token, seen.stack
+        if token.kind == "comment":
+            only_for_some = _reveals(document[token.start : token.end], only_for_some)
+        if after is not None:
+            if token.kind == "close" and len(stack) <= after:
+                return token.end
+            continue
+        if first_node is None and _is_node(document, seen):
+            first_node = token.start
+        if not _is_content(document, seen) or (only_for_some and fallback is not None):
+            continue
+        depth = _depth_of_block(stack[:-1] if token.kind == "open" else stack)
+        around = len(stack) - (token.kind == "open")
+        before = stack[depth].start if depth < around else token.start
+        if only_for_some:
+            fallback = before
+        elif first_node is not None and before > first_node:
+            return before
+        elif depth < around:
+            after = depth
+        else:
+            return token.end if token.kind == "open" else _after_some_text(document, token.start, token.end)
+    return fallback if fallback is not None else _end_of_body(document)
+
+
+def _reveals(comment: str, before: bool) -> bool:
+    """Whether what follows this comment is seen by some clients only."""
+    lowered = comment.lower()
+    if lowered.startswith(("<!--[if", "<![if")):
+        return "endif]" not in lowered
+    return before and "endif]" not in lowered
+
+
+def _is_node(document: str, seen: Seen) -> bool:
+    """Whether this could be the first node of the body."""
+    token = seen.token
+    if any(element.name in _NOT_IN_BODY for element in seen.stack):
+        return False
+    if token.kind == "text":
+        return not document[token.start : token.end].isspace()
+    return token.kind == "open" and token.name not in {"html", "body"}
+
+
+def _is_content(document: str, seen: Seen) -> bool:
+    token = seen.token
+    if not seen.visible:
+        return False
+    if token.kind == "text":
+        return not is_blank(document[token.start : token.end])
+    return token.name == "img" and not _is_tiny(attributes(token.inside))
+
+
+def _depth_of_block(stack: list[Element]) -> int:
+    """How many of the elements around the content also stand around the pixel."""
+    depth = len(stack)
+    while True:
+        before = depth
+        while depth and stack[depth - 1].name in INLINE:
+            depth -= 1
+        depth = next((at for at in range(depth) if stack[at].name in _CLICKABLE), depth)
+        while depth and stack[depth - 1].name in _TABLE_PARTS:
+            depth -= 1
+        if depth == before:
+            return depth
+
+
+def _after_some_text(document: str, start: int, end: int) -> int:
+    """Text that is the first node of the body: behind it, or behind its first words when it is long."""
+    blank = re.compile(r"\s").search(document, start + 200, end)
+    return blank.end() if blank else end
+
+
+def _end_of_body(document: str) -> int:
+    found = [match.start() for match in _BODY_END.finditer(document)]
+    return found[-2] if len(found) > 1 else found[-1] if found else len(document)
+
+
+def strip_foreign_pixels(document: str, own_host: str) -> tuple[str, int]:
+    """`document` without 1x1 and hidden images of other hosts (also those in conditional comments), and their number."""
+    kept: list[str] = []
+    position = 0
+    for image in _IMAGE.finditer(document):
+        given = attributes(image[1])
+        if _is_foreign(given.get("src", ""), own_host) and _is_tiny(given):
+            kept.append(document[position : image.start()])
+            position = image.end()
+    return "".join([*kept, document[position:]]), len(kept)
+
+
+def _is_foreign(url: str, own_host: str) -> bool:
+    url = url.strip()
+    if not url.lower().startswith(("http:", "https:", "//", "\\\\")) and url.isascii():
+        return False  # relative, cid: or data: loads nothing from elsewhere
+    try:
+        return urlsplit(url).hostname != own_host.lower()
+    except ValueError:
+        return True
+
+
+def _is_tiny(given: dict[str, str]) -> bool:
+    """At most one pixel in every direction it names, or hidden without naming any."""
+    style = style_of(given)
+    named = dict(_STYLED_LENGTH.findall(style))
+    for side in ("width", "height"):
+        length = _LENGTH.match(given.get(side, ""))
+        if side not in named and length:
+            named[side] = length[1]
+    if named:
+        return all(float(length) <= 1 for length in named.values())
+    return "hidden" in given or bool(_HIDDEN.search(style))

@@ -1,0 +1,52 @@
+"""The database: one way to read, one way to write, and every failure of storage under one name.
+
+A write is one transaction: it commits when the block ends and rolls back when it raises.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pixel_service.domain.errors import StorageUnavailable
+from pixel_service.storage.dialect import open_engines, parse_url
+
+Connection = AsyncConnection
+
+
+class Database:
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        """`url`: ``sqlite:///file`` or ``postgresql://user@host/name``. Nothing is opened yet."""
+        self.url = parse_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        engines = open_engines(self.url, pool_size=pool_size)
+        self._writer, self._reader = engines.writer, engines.reader
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """A consistent view within one statement; on SQLite within the whole block, and unable to write."""
+        async with _named_failures(), self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Connection]:
+        """One transaction. Raises `StorageUnavailable` when it was not stored."""
+        async with _named_failures(), self._writer.begin() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+
+@asynccontextmanager
+async def _named_failures() -> AsyncIterator[None]:
+    """Broken constraints are bugs and pass; everything else the driver or the disk says means "not stored"."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (DBAPIError, PoolTimeout, OSError) as error:
+        raise StorageUnavailable(type(error).__name__) from error

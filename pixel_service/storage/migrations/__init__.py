@@ -1,0 +1,41 @@
+"""Forward migrations, the same on both databases. `migrate` is safe to start from several processes at once."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from pixel_service.storage.engine import Database
+
+_MIGRATION_LOCK = 0x70_69_78_65_6D
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config
+
+
+async def migrate(database: Database) -> None:
+    """Bring the schema to the newest version, in one transaction."""
+    async with database.write() as connection:
+        if not database.is_sqlite:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        await connection.run_sync(_upgrade)
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+async def is_current(database: Database) -> bool:
+    """Whether the database has exactly the schema this code was written for."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    async with database.read() as connection:
+        found = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    return found == head

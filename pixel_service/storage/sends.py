@@ -1,0 +1,202 @@
+"""Campaigns and the sends that feed them: who asked for what, under which idempotency key, and how far it got."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pixel_service.domain.consent import VALID_STATES, Purpose
+from pixel_service.domain.messages import CampaignId, SendId, Status, SubscriberId
+from pixel_service.domain.sends import JsonValue
+from pixel_service.storage.engine import Connection
+from pixel_service.storage.schema import campaigns, consents, messages, sends
+
+_VALID = tuple(state.value for state in VALID_STATES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    campaign_id: CampaignId
+    purpose: Purpose
+    cancelled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    send_id: SendId
+    campaign_id: CampaignId
+    purpose: Purpose
+    body_hash: str
+    content: dict[str, JsonValue]
+    created_at: datetime
+    results: list[list[JsonValue]] | None
+    cursor: str | None
+    #: None while an audience is still being walked.
+    expanded_at: datetime | None
+    tracked: int
+    untracked: int
+    refused: int
+
+
+async def hold_campaign(
+    connection: Connection, *, name: str, purpose: Purpose, new_id: CampaignId, at: datetime
+) -> Campaign:
+    """The campaign of this name, made if new, its row locked: two sends into one campaign take turns,
+    so that nobody gets one mailing twice."""
+    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    await connection.execute(
+        make(campaigns)
+        .values(campaign_id=new_id, name=name, purpose=purpose, created_at=at)
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+    row = (
+        await connection.execute(select(campaigns).where(campaigns.c.name == name).with_for_update(key_share=True))
+    ).one()
+    return Campaign(
+        campaign_id=CampaignId(row.campaign_id), purpose=Purpose(row.purpose), cancelled_at=row.cancelled_at
+    )
+
+
+async def find_campaign(connection: Connection, name: str) -> Campaign | None:
+    row = (await connection.execute(select(campaigns).where(campaigns.c.name == name))).first()
+    if row is None:
+        return None
+    return Campaign(
+        campaign_id=CampaignId(row.campaign_id), purpose=Purpose(row.purpose), cancelled_at=row.cancelled_at
+    )
+
+
+async def hold(connection: Connection, campaign_id: CampaignId) -> None:
+    """Lock a campaign's row, as `hold_campaign` does."""
+    await connection.execute(
+        select(campaigns.c.campaign_id).where(campaigns.c.campaign_id == campaign_id).with_for_update(key_share=True)
+    )
+
+
+async def already_in(
+    connection: Connection, campaign_id: CampaignId, subscriber_ids: Sequence[SubscriberId]
+) -> set[SubscriberId]:
+    """Who of these has a mail of this campaign, sent or waiting."""
+    rows = await connection.execute(
+        select(messages.c.subscriber_id).where(
+            messages.c.subscriber_id.in_(subscriber_ids),
+            messages.c.campaign_id == campaign_id,
+            messages.c.status.in_((Status.QUEUED.value, Status.SENT.value)),
+        )
+    )
+    return {SubscriberId(row.subscriber_id) for row in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSend:
+    send_id: SendId
+    campaign_id: CampaignId
+    api_key_id: str
+    idempotency_key: str
+    body_hash: str
+    content: dict[str, JsonValue]
+    created_at: datetime
+
+
+async def add(connection: Connection, new: NewSend) -> None:
+    await connection.execute(
+        insert(sends).values(
+            send_id=new.send_id,
+            campaign_id=new.campaign_id,
+            api_key_id=new.api_key_id,
+            idempotency_key=new.idempotency_key,
+            body_hash=new.body_hash,
+            content=new.content,
+            created_at=new.created_at,
+        )
+    )
+
+
+async def get(connection: Connection, send_id: SendId) -> Send | None:
+    return await _one(connection, sends.c.send_id == send_id)
+
+
+async def find_repeat(connection: Connection, *, api_key_id: str, idempotency_key: str) -> Send | None:
+    return await _one(connection, (sends.c.api_key_id == api_key_id) & (sends.c.idempotency_key == idempotency_key))
+
+
+async def next_to_expand(connection: Connection) -> Send | None:
+    """The oldest audience send that is not fully walked, held by this transaction."""
+    return await _one(connection, sends.c.expanded_at.is_(None), hold=True)
+
+
+async def _one(connection: Connection, where: object, *, hold: bool = False) -> Send | None:
+    query = (
+        select(sends, campaigns.c.purpose)
+        .join(campaigns, campaigns.c.campaign_id == sends.c.campaign_id)
+        .where(where)  # type: ignore[arg-type]  # a column expression; its exact generic type is private
+        .order_by(sends.c.created_at)
+        .limit(1)
+    )
+    if hold:
+        query = query.with_for_update(of=sends, skip_locked=True, key_share=True)
+    row = (await connection.execute(query)).first()
+    if row is None:
+        return None
+    return Send(
+        send_id=SendId(row.send_id),
+        campaign_id=CampaignId(row.campaign_id),
+        purpose=Purpose(row.purpose),
+        body_hash=row.body_hash,
+        content=row.content,
+        created_at=row.created_at,
+        results=row.results,
+        cursor=row.cursor,
+        expanded_at=row.expanded_at,
+        tracked=row.tracked,
+        untracked=row.untracked,
+        refused=row.refused,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Added to a send: counts of one slice, and where the walk stands."""
+
+    tracked: int = 0
+    untracked: int = 0
+    refused: int = 0
+    cursor: str | None = None
+    results: list[list[JsonValue]] | None = None
+    finished_at: datetime | None = None
+
+
+async def advance(connection: Connection, send_id: SendId, progress: Progress) -> None:
+    values: dict[str, object] = {
+        "tracked": sends.c.tracked + progress.tracked,
+        "untracked": sends.c.untracked + progress.untracked,
+        "refused": sends.c.refused + progress.refused,
+        "expanded_at": progress.finished_at,
+    }
+    if progress.cursor is not None:
+        values["cursor"] = progress.cursor
+    if progress.results is not None:
+        values["results"] = progress.results
+    await connection.execute(update(sends).where(sends.c.send_id == send_id).values(**values))
+
+
+async def audience_after(connection: Connection, purpose: Purpose, *, cursor: str, limit: int) -> list[SubscriberId]:
+    """Everyone with valid consent for `purpose`, in a fixed order, a slice at a time."""
+    rows = await connection.execute(
+        select(consents.c.subscriber_id)
+        .where(consents.c.purpose == purpose, consents.c.state.in_(_VALID), consents.c.subscriber_id > cursor)
+        .order_by(consents.c.subscriber_id)
+        .limit(limit)
+    )
+    return [SubscriberId(row.subscriber_id) for row in rows]
+
+
+async def delivery_counts(connection: Connection, send_id: SendId) -> dict[Status, int]:
+    rows = await connection.execute(
+        select(messages.c.status, func.count().label("n"))
+        .where(messages.c.send_id == send_id)
+        .group_by(messages.c.status)
+    )
+    return {Status(row.status): row.n for row in rows}

@@ -1,0 +1,111 @@
+"""Sign-ups: what somebody typed and asked for, until the person answers for each purpose."""
+
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+
+from pixel_service.domain.consent import Purpose
+from pixel_service.domain.messages import SignUpId, SubscriberId
+from pixel_service.domain.signup import AskedPurpose, PendingSignUp, Profile
+from pixel_service.storage.engine import Connection
+from pixel_service.storage.schema import sign_up_purposes, sign_ups
+
+
+async def add(connection: Connection, sign_up: PendingSignUp) -> None:
+    await connection.execute(
+        insert(sign_ups).values(
+            sign_up_id=sign_up.sign_up_id,
+            subscriber_id=sign_up.subscriber_id,
+            language=sign_up.language,
+            profile=sign_up.profile.given(),
+            created_at=sign_up.created_at,
+            expires_at=sign_up.expires_at,
+        )
+    )
+    for asked in sign_up.asked:
+        await connection.execute(
+            insert(sign_up_purposes).values(
+                sign_up_id=sign_up.sign_up_id,
+                purpose=asked.purpose,
+                wording_version=asked.wording_version,
+                wording_hash=asked.wording_hash,
+            )
+        )
+
+
+async def get(connection: Connection, sign_up_id: SignUpId, *, lock: bool = False) -> PendingSignUp | None:
+    """`lock`: hold the row, so that two presses of one button are one act."""
+    query = select(sign_ups).where(sign_ups.c.sign_up_id == sign_up_id)
+    row = (await connection.execute(query.with_for_update(key_share=True) if lock else query)).first()
+    if row is None:
+        return None
+    asked = await connection.execute(
+        select(sign_up_purposes).where(sign_up_purposes.c.sign_up_id == sign_up_id).order_by(sign_up_purposes.c.purpose)
+    )
+    return PendingSignUp(
+        sign_up_id=sign_up_id,
+        subscriber_id=SubscriberId(row.subscriber_id),
+        language=row.language,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        confirmed_at=row.confirmed_at,
+        profile=Profile(**row.profile),
+        asked=tuple(
+            AskedPurpose(
+                purpose=Purpose(one.purpose),
+                wording_version=one.wording_version,
+                wording_hash=one.wording_hash,
+                answer=one.answer,
+            )
+            for one in asked
+        ),
+    )
+
+
+async def answer(connection: Connection, sign_up_id: SignUpId, purpose: Purpose, *, with_: str) -> None:
+    await connection.execute(
+        update(sign_up_purposes)
+        .where(sign_up_purposes.c.sign_up_id == sign_up_id, sign_up_purposes.c.purpose == purpose)
+        .values(answer=with_)
+    )
+
+
+async def close(connection: Connection, sign_up_id: SignUpId, *, at: datetime) -> None:
+    await connection.execute(update(sign_ups).where(sign_ups.c.sign_up_id == sign_up_id).values(confirmed_at=at))
+
+
+async def cancel_waiting(connection: Connection, subscriber_id: SubscriberId, purposes: tuple[Purpose, ...]) -> None:
+    """A withdrawal also ends what still waits for a confirmation: an old link must not bring the purpose back."""
+    of_person = select(sign_ups.c.sign_up_id).where(sign_ups.c.subscriber_id == subscriber_id)
+    await connection.execute(
+        update(sign_up_purposes)
+        .where(
+            sign_up_purposes.c.sign_up_id.in_(of_person),
+            sign_up_purposes.c.purpose.in_(purposes),
+            sign_up_purposes.c.answer.is_(None),
+        )
+        .values(answer="cancelled")
+    )
+
+
+async def waiting_purposes(connection: Connection, subscriber_id: SubscriberId, *, now: datetime) -> set[Purpose]:
+    """What the person was asked by mail and has not answered."""
+    rows = await connection.execute(
+        select(sign_up_purposes.c.purpose)
+        .join(sign_ups, sign_ups.c.sign_up_id == sign_up_purposes.c.sign_up_id)
+        .where(
+            sign_ups.c.subscriber_id == subscriber_id,
+            sign_ups.c.expires_at > now,
+            sign_up_purposes.c.answer.is_(None),
+        )
+    )
+    return {Purpose(row.purpose) for row in rows}
+
+
+async def count_since(connection: Connection, subscriber_id: SubscriberId, since: datetime) -> int:
+    found = await connection.execute(
+        select(func.count())
+        .select_from(sign_ups)
+        .where(sign_ups.c.subscriber_id == subscriber_id, sign_ups.c.created_at > since)
+    )
+    return found.scalar_one()

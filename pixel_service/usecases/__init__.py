@@ -1,0 +1,1 @@
+"""One journey per file; functions are verbs."""

@@ -1,0 +1,152 @@
+"""The confirm page and its button: the act that turns a request into consent (S8-S10, S13).
+
+Reading changes nothing, any number of times. One press is one act: the sign-up row is locked, answered once, and a second
+press finds it answered.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pixel_service.domain.consent import Event, Purpose, kind_of, slug_of
+from pixel_service.domain.messages import SignUpId, SubscriberId
+from pixel_service.domain.signup import AskedPurpose, PendingSignUp
+from pixel_service.domain.tokens import Link
+from pixel_service.storage import consent, messages, signups, subscribers
+from pixel_service.storage.consent import Happening
+from pixel_service.storage.dialect import lock_ledger
+from pixel_service.storage.engine import Connection
+from pixel_service.usecases import service_mails
+from pixel_service.usecases.context import Context
+from pixel_service.usecases.sign_up import resend_confirmation
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """There is something to confirm."""
+
+    pending: PendingSignUp
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    pending: PendingSignUp
+    accepted: tuple[Purpose, ...]
+    refused: tuple[Purpose, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyConfirmed:
+    subscriber_id: SubscriberId
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkExpired:
+    """Genuine but late; the person may ask for a new mail."""
+
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUnknown:
+    """Forged, garbled, of another purpose, erased or overtaken by a withdrawal: all the same to the outside."""
+
+
+Found = Waiting | AlreadyConfirmed | LinkExpired | LinkUnknown
+
+
+async def look_up(ctx: Context, token: str) -> Found:
+    """What a confirm link stands for. Changes nothing (S8)."""
+    read = ctx.tokens.read(Link.CONFIRM, token, now=ctx.clock())
+    if read is None:
+        return LinkUnknown()
+    async with ctx.db.read() as connection:
+        pending = await signups.get(connection, SignUpId(read.subject))
+    return _judge(pending, expired=read.expired)
+
+
+def _judge(pending: PendingSignUp | None, *, expired: bool) -> Found:
+    if pending is None:
+        return LinkExpired(None) if expired else LinkUnknown()
+    if pending.confirmed_at is not None:
+        return AlreadyConfirmed(pending.subscriber_id, pending.language)
+    if not pending.waiting():
+        return LinkUnknown()
+    return LinkExpired(pending.language) if expired else Waiting(pending)
+
+
+async def confirm(
+    ctx: Context, token: str, ticked: Collection[Purpose]
+) -> Confirmed | AlreadyConfirmed | LinkExpired | LinkUnknown:
+    """The press of the button. What was asked and is not in `ticked` is refused; what was not asked is ignored."""
+    read = ctx.tokens.read(Link.CONFIRM, token, now=ctx.clock())
+    if read is None:
+        return LinkUnknown()
+    async with ctx.db.write() as connection:
+        await lock_ledger(connection)
+        pending = await signups.get(connection, SignUpId(read.subject), lock=True)
+        found = _judge(pending, expired=read.expired)
+        if not isinstance(found, Waiting):
+            return found
+        return await _answer(ctx, connection, found.pending, ticked)
+
+
+async def _answer(
+    ctx: Context, connection: Connection, pending: PendingSignUp, ticked: Collection[Purpose]
+) -> Confirmed:
+    waiting = pending.waiting()
+    accepted = tuple(asked.purpose for asked in waiting if asked.purpose in ticked)
+    for asked in waiting:
+        yes = asked.purpose in accepted
+        await consent.record(connection, _happening(ctx, pending, asked, Event.CONFIRM if yes else Event.REFUSE))
+        await signups.answer(connection, pending.sign_up_id, asked.purpose, with_="confirmed" if yes else "refused")
+    await signups.close(connection, pending.sign_up_id, at=ctx.clock())
+    if accepted:
+        await subscribers.complete(
+            connection, pending.subscriber_id, language=pending.language, profile=pending.profile
+        )
+        await _send_follow_ups(ctx, connection, pending, accepted)
+    refused = tuple(asked.purpose for asked in waiting if asked.purpose not in accepted)
+    return Confirmed(pending, accepted, refused)
+
+
+def _happening(ctx: Context, pending: PendingSignUp, asked: AskedPurpose, event: Event) -> Happening:
+    return Happening(
+        subscriber_id=pending.subscriber_id,
+        purpose=asked.purpose,
+        event=event,
+        at=ctx.clock(),
+        content={
+            "sign_up": pending.sign_up_id,
+            "language": pending.language,
+            "wording_version": asked.wording_version,
+            "wording_hash": asked.wording_hash,
+            "source": "confirm_page",
+        },
+        salt=ctx.ids(),
+    )
+
+
+async def _send_follow_ups(
+    ctx: Context, connection: Connection, pending: PendingSignUp, accepted: tuple[Purpose, ...]
+) -> None:
+    """A welcome for a newsletter; the link for each whitepaper. Tracking alone needs no mail."""
+    mails = [
+        service_mails.whitepaper(ctx, pending.subscriber_id, pending.language, slug_of(purpose))
+        for purpose in accepted
+        if kind_of(purpose) == "whitepaper"
+    ]
+    if any(kind_of(purpose) == "newsletter" for purpose in accepted):
+        mails.append(service_mails.welcome(ctx, pending, accepted))
+    await messages.enqueue(connection, mails)
+
+
+async def ask_for_new_link(ctx: Context, token: str) -> None:
+    """The button of an expired page. Says nothing about what it found."""
+    read = ctx.tokens.read(Link.CONFIRM, token, now=ctx.clock())
+    if read is None or not read.expired:
+        return
+    async with ctx.db.read() as connection:
+        pending = await signups.get(connection, SignUpId(read.subject))
+    if pending is not None and pending.confirmed_at is None:
+        await resend_confirmation(ctx, pending)

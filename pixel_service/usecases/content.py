@@ -1,0 +1,83 @@
+"""What a send carries, between the request, the row that keeps it, and the composer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pixel_service.domain.consent import SERVICE, Purpose
+from pixel_service.domain.errors import InvalidInput
+from pixel_service.domain.sends import JsonValue
+from pixel_service.mail.compose import ContentInvalid, Prepared, Source
+from pixel_service.usecases.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A template's name or full HTML, never both; texts are Jinja sources, `variables` are the same for everybody."""
+
+    subject: str | None
+    template: str | None
+    html: str | None
+    text: str | None
+    variables: Mapping[str, JsonValue]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {
+            "subject": self.subject,
+            "template": self.template,
+            "html": self.html,
+            "text": self.text,
+            "variables": dict(self.variables),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, JsonValue]) -> "Content":
+        def text(name: str) -> str | None:
+            value = stored[name]
+            return None if value is None else str(value)
+
+        variables = stored["variables"]
+        return cls(
+            subject=text("subject"),
+            template=text("template"),
+            html=text("html"),
+            text=text("text"),
+            variables=variables if isinstance(variables, dict) else {},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What the content asks of a recipient, found once per send."""
+
+    #: Recipient variables that must be given.
+    variables: frozenset[str]
+    #: Its untracked form would still differ per person, or load a stranger's 1x1 image (D4).
+    personal_content: bool
+    warnings: tuple[str, ...]
+
+
+def needs_of(ctx: Context, content: Content, purpose: Purpose) -> Needs:
+    """Raises `InvalidInput` naming the field that can not be rendered."""
+    plain = prepared(ctx, content, purpose, language=ctx.policy.default_language, tracked=False)
+    return Needs(
+        variables=plain.variables,
+        personal_content=plain.personal_urls or plain.foreign_pixels > 0,
+        warnings=plain.warnings,
+    )
+
+
+def prepared(ctx: Context, content: Content, purpose: Purpose, *, language: str, tracked: bool) -> Prepared:
+    """One variant of a send's content, ready to be filled per recipient."""
+    source = Source(
+        subject=content.subject,
+        template=content.template,
+        html=content.html,
+        text=content.text,
+        variables=content.variables,
+        marketing=purpose != SERVICE,
+        strip_foreign_pixels=ctx.policy.strip_foreign_pixels and not tracked,
+    )
+    try:
+        return ctx.composer.prepare(source, language=language, tracked=tracked)
+    except ContentInvalid as error:
+        raise InvalidInput(error.field, error.detail) from error

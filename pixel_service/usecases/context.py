@@ -1,0 +1,58 @@
+"""What every use case is handed: the database, the outside world as callables, and the rules an operator may set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pixel_service.domain.messages import RetryPolicy
+from pixel_service.domain.tokens import Tokens
+from pixel_service.domain.wordings import Catalogue, Company
+from pixel_service.i18n import Catalogues
+from pixel_service.mail.compose import Composer
+from pixel_service.mail.transport import Transport
+from pixel_service.storage.engine import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Settings the use cases decide by."""
+
+    #: Public address of the service, without a trailing slash. Never taken from a request.
+    base_url: str
+    #: Domain of Message-ID and of the VERP return path.
+    mail_domain: str
+    #: Where "please remove me" mails go; the mailto of List-Unsubscribe.
+    unsubscribe_address: str
+    default_language: str = "de"
+    timezone: str = "Europe/Berlin"
+    confirm_within: timedelta = timedelta(days=7)
+    #: Confirmation mails to one address within 24 hours, whoever typed it.
+    confirmation_mails_per_day: int = 3
+    download_within: timedelta = timedelta(days=30)
+    #: A refused or withdrawn tracking choice is not asked again for so long (W7).
+    ask_again_after: timedelta = timedelta(days=183)
+    #: Opens later than this after acceptance are not recorded (P8).
+    recording_window: timedelta = timedelta(days=30)
+    #: Drop third-party 1x1 images instead of refusing the mail to those who did not agree (D4).
+    strip_foreign_pixels: bool = False
+    honour_gpc: bool = True
+    lease: timedelta = timedelta(minutes=5)
+    #: Mails handed over at the same time; the transport has as many connections.
+    smtp_connections: int = 10
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    db: Database
+    tokens: Tokens
+    catalogue: Catalogue
+    company: Company
+    catalogues: Catalogues
+    composer: Composer
+    transport: Transport
+    policy: Policy
+    #: Aware UTC now.
+    clock: Callable[[], datetime]
+    #: A fresh id: 26 characters of base32, 128 random bits.
+    ids: Callable[[], str]

@@ -1,0 +1,185 @@
+"""Delivery: claim, decide, look once more, compose, hand over, record (D3, D4, D8).
+
+At least once, under one Message-ID: a worker that dies after the relay accepted and before it recorded leaves a mail
+that is sent again under the same id. Consent is read in the claiming transaction, which also makes the pixel mapping,
+and once more at the moment of hand-over. No transaction is open while SMTP speaks.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pixel_service.domain.consent import SERVICE, TRACKING_OPENS, is_valid
+from pixel_service.domain.errors import InvalidInput
+from pixel_service.domain.messages import PixelId, Reason, SendId, Status
+from pixel_service.mail.compose import Prepared
+from pixel_service.mail.transport import Accepted, Deferred, Envelope, Outcome, Rejected
+from pixel_service.storage import consent, messages, sends
+from pixel_service.storage.dialect import lock_ledger
+from pixel_service.storage.engine import Connection
+from pixel_service.storage.messages import Claimed, PixelPlan, Result
+from pixel_service.usecases import own_mails, personal
+from pixel_service.usecases.content import Content, prepared
+from pixel_service.usecases.context import Context
+
+#: Mails per claim: a few turns of a default pool of connections, so that a lease is never long in use.
+BATCH = 40
+
+
+@dataclass(slots=True)
+class Desk:
+    """What a worker keeps between batches: send contents prepared once, and one slot per SMTP connection."""
+
+    slots: asyncio.Semaphore
+    contents: dict[SendId, Content] = field(default_factory=dict)
+    variants: dict[tuple[SendId, str, bool], Prepared] = field(default_factory=dict)
+
+    def make_room(self) -> None:
+        """Campaigns do not run by the dozen at once."""
+        if len(self.contents) > 8:
+            self.contents.clear()
+            self.variants.clear()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """A claimed mail with what the claiming transaction decided."""
+
+    claimed: Claimed
+    lease: str
+    pixel_id: PixelId | None
+
+
+async def deliver_batch(ctx: Context, desk: Desk) -> int:
+    """Claim and hand over one batch; returns how many mails were claimed."""
+    desk.make_room()
+    lease = ctx.ids()
+    held = await _claim(ctx, desk, lease)
+    results = await asyncio.gather(*(_hand_over(ctx, desk, one) for one in held))
+    await _record(ctx, held, results)
+    return len(held)
+
+
+async def _claim(ctx: Context, desk: Desk, lease: str) -> list[_Held]:
+    """Two transactions: a claim locks mails, a withdrawal locks consent and then mails. Looking at consent while
+    holding mails would be the other way round, and deadlock."""
+    now = ctx.clock()
+    async with ctx.db.write() as connection:
+        claimed = await messages.claim_due(connection, now=now, lease=lease, lease_for=ctx.policy.lease, limit=BATCH)
+    if not claimed:
+        return []
+    async with ctx.db.write() as connection:
+        await _load_contents(connection, desk, claimed)
+        tracked = await _trackable(connection, claimed)
+        trackable = {one.message_id for one in tracked}
+        plan = PixelPlan(
+            tracked={one.message_id: (PixelId(ctx.ids()), one.subscriber_id) for one in tracked},
+            untracked=[one.message_id for one in claimed if one.message_id not in trackable],
+            closes_at=now + ctx.policy.recording_window,
+        )
+        pixel_ids = await messages.set_pixels(connection, plan)
+    return [_Held(claimed=one, lease=lease, pixel_id=pixel_ids.get(one.message_id)) for one in claimed]
+
+
+async def _load_contents(connection: Connection, desk: Desk, claimed: Sequence[Claimed]) -> None:
+    for send_id in {one.send_id for one in claimed if one.send_id is not None} - desk.contents.keys():
+        found = await sends.get(connection, send_id)
+        if found is not None:
+            desk.contents[send_id] = Content.from_json(found.content)
+
+
+async def _trackable(connection: Connection, claimed: Sequence[Claimed]) -> list[Claimed]:
+    """Only marketing mail, only under both consents (D4). The rows are share-locked: what is read here holds until
+    the pixel mapping is committed, so a withdrawal finds every mapping it has to delete."""
+    marketing = [one for one in claimed if one.purpose != SERVICE]
+    on_record = await consent.consents_of_all(
+        connection,
+        {one.subscriber_id for one in marketing},
+        {TRACKING_OPENS, *(one.purpose for one in marketing)},
+        hold=True,
+    )
+
+    def valid(one: Claimed) -> bool:
+        both = (on_record.get((one.subscriber_id, purpose)) for purpose in (TRACKING_OPENS, one.purpose))
+        return all(record is not None and is_valid(record.state) for record in both)
+
+    return [one for one in marketing if valid(one)]
+
+
+async def _hand_over(ctx: Context, desk: Desk, held: _Held) -> Result | None:
+    """One mail, from the last look at consent to the relay's answer. None when it is not ours to send any more."""
+    async with desk.slots:
+        letter = await _write(ctx, desk, held)
+        if not isinstance(letter, Envelope):
+            return letter
+        outcome = await ctx.transport.send(letter)
+    return _result(ctx, held.claimed, outcome)
+
+
+async def _write(ctx: Context, desk: Desk, held: _Held) -> Envelope | Result | None:
+    async with ctx.db.read() as connection:
+        permission = await messages.permission(connection, held.claimed, lease=held.lease)
+        if permission is None:
+            return None
+        if not permission.may_send:
+            return _cancelled(held.claimed, Reason.CONSENT_WITHDRAWN)
+        content = await _content(ctx, connection, desk, held.claimed)
+    if content is None:
+        return _cancelled(held.claimed, Reason.NO_LONGER_NEEDED)
+    pixel_id = held.pixel_id if permission.may_track else None
+    try:
+        variant = _variant(ctx, desk, held.claimed, content, tracked=pixel_id is not None)
+    except InvalidInput as error:
+        return Result(message_id=held.claimed.message_id, status=Status.FAILED, reason="content", reply=str(error))
+    if held.claimed.purpose != SERVICE and pixel_id is None and variant.differs_per_person:
+        return _cancelled(held.claimed, Reason.PERSONAL_CONTENT)
+    return personal.envelope(ctx, held.claimed, permission, variant, pixel_id)
+
+
+async def _content(ctx: Context, connection: Connection, desk: Desk, claimed: Claimed) -> Content | None:
+    if claimed.send_id is not None:
+        return desk.contents.get(claimed.send_id)
+    return await own_mails.content(ctx, connection, claimed)
+
+
+def _variant(ctx: Context, desk: Desk, claimed: Claimed, content: Content, *, tracked: bool) -> Prepared:
+    if claimed.send_id is None:
+        return prepared(ctx, content, claimed.purpose, language=claimed.language, tracked=False)
+    key = claimed.send_id, claimed.language, tracked
+    if key not in desk.variants:
+        desk.variants[key] = prepared(ctx, content, claimed.purpose, language=claimed.language, tracked=tracked)
+    return desk.variants[key]
+
+
+def _cancelled(claimed: Claimed, reason: Reason) -> Result:
+    return Result(message_id=claimed.message_id, status=Status.CANCELLED, reason=reason.value)
+
+
+def _result(ctx: Context, claimed: Claimed, outcome: Outcome) -> Result:
+    now = ctx.clock()
+    match outcome:
+        case Accepted(reply=reply):
+            return Result(message_id=claimed.message_id, status=Status.SENT, reply=reply, sent_at=now)
+        case Rejected(code=code, reply=reply):
+            return Result(message_id=claimed.message_id, status=Status.FAILED, reply=reply, reason=f"smtp_{code}")
+        case Deferred(reply=reply):
+            delay = ctx.policy.retry.next_delay(claimed.attempts + 1)
+            if delay is None:
+                return Result(message_id=claimed.message_id, status=Status.FAILED, reply=reply, reason="gave_up")
+            return Result(message_id=claimed.message_id, status=Status.QUEUED, reply=reply, due_at=now + delay)
+
+
+async def _record(ctx: Context, held: Sequence[_Held], results: Sequence[Result | None]) -> None:
+    """All results of a batch in one transaction; a mail that left without its pixel loses the mapping too."""
+    if not any(results):
+        return
+    async with ctx.db.write() as connection:
+        if any(one.claimed.template == "confirmation" for one in held):
+            await lock_ledger(connection)
+        for one, result in zip(held, results, strict=True):
+            if result is None or not await messages.record_result(connection, result, lease=one.lease):
+                continue
+            if result.status is Status.SENT and one.claimed.template == "confirmation":
+                await own_mails.record_confirmation_sent(ctx, connection, one.claimed, result)
+            if result.status in {Status.FAILED, Status.CANCELLED}:
+                await messages.set_pixels(connection, PixelPlan.without(one.claimed.message_id, ctx.clock()))

@@ -1,0 +1,177 @@
+"""Group commit: requests wait for the one transaction that carries them all (DESIGN rule 4).
+
+What must hold: while the database is healthy an answered open is on disk (P4); when it is not, the answer comes at the
+deadline and the open stays in the buffer; a failed commit keeps its batch and the id of each open makes the repeat
+harmless. Whether an open may be stored is decided in storage, in that transaction, never here.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+import structlog
+
+from pixel_service.domain.opens import Fetch
+from pixel_service.storage.engine import Database
+from pixel_service.storage.opens import store
+
+_log = structlog.get_logger(__name__)
+
+
+class NotRecorded(StrEnum):
+    """Why a request left no open; counted for the whole process, never per campaign or person (P9)."""
+
+    FORGED = "forged"
+    #: Genuine, but consent or mapping is gone, or the recording window is over.
+    NOT_CONSENTED = "not_consented"
+    HEAD = "head"
+    OVER_LIMIT = "over_limit"
+    #: Sec-GPC or DNT.
+    OPTED_OUT = "opted_out"
+    #: The buffer was full, or the process ended without a database.
+    DROPPED = "dropped"
+
+
+#: Called with a reason and how many requests.
+Count = Callable[[NotRecorded, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderLimits:
+    #: Requests kept in memory, about 400 bytes each.
+    capacity: int = 20_000
+    #: Requests in one transaction.
+    batch: int = 1_000
+    #: Longest a request waits for its commit.
+    deadline: timedelta = timedelta(milliseconds=250)
+    #: Wait after a failed commit: the first, doubled up to the longest.
+    first_retry: timedelta = timedelta(milliseconds=50)
+    longest_retry: timedelta = timedelta(seconds=5)
+    #: How long `stop` tries to empty the buffer.
+    drain: timedelta = timedelta(seconds=10)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Requests that are stored and answered together."""
+
+    fetches: list[Fetch] = field(default_factory=list)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    deadline: asyncio.TimerHandle | None = None
+
+
+class Recorder:
+    """One per process. `record` may be called before `start` and after `stop`: it answers by the deadline."""
+
+    def __init__(self, db: Database, *, count: Count, limits: RecorderLimits | None = None) -> None:
+        self.count = count
+        self._db = db
+        self._limits = limits or RecorderLimits()
+        self._groups: deque[_Group] = deque()
+        #: The newest group while it takes more requests.
+        self._open: _Group | None = None
+        self._waiting = 0
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests not yet stored."""
+        return self._waiting
+
+    async def record(self, fetch: Fetch) -> None:
+        """Return when `fetch` is committed, or at the deadline; it is then still to be stored."""
+        if self._waiting >= self._limits.capacity:
+            self.count(NotRecorded.DROPPED, 1)
+            return
+        group = self._open or self._open_group()
+        group.fetches.append(fetch)
+        self._waiting += 1
+        self._wake.set()
+        if len(group.fetches) >= self._limits.batch:
+            self._open = None
+        await group.answered.wait()
+
+    def _open_group(self) -> _Group:
+        group = self._open = _Group()
+        group.deadline = asyncio.get_running_loop().call_later(
+            self._limits.deadline.total_seconds(), self._answer_unstored, group
+        )
+        self._groups.append(group)
+        return group
+
+    def _answer_unstored(self, group: _Group) -> None:
+        """Whoever comes next waits in a group of its own, up to the deadline of that one."""
+        group.answered.set()
+        if self._open is group:
+            self._open = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="recorder")
+
+    async def stop(self) -> None:
+        """Store what is waiting, for as long as the drain allows."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=self._limits.drain.total_seconds())
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        if self._waiting:
+            self.count(NotRecorded.DROPPED, self._waiting)
+            _log.error("opens lost at stop", action="record_opens", opens=self._waiting)
+
+    async def _run(self) -> None:
+        while not self._stopping or self._groups:
+            if self._groups:
+                await self._commit(self._take())
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+
+    def _take(self) -> list[_Group]:
+        """The oldest groups, as many as fit one transaction."""
+        self._open = None
+        taken = [self._groups.popleft()]
+        size = len(taken[0].fetches)
+        while self._groups and size + len(self._groups[0].fetches) <= self._limits.batch:
+            taken.append(self._groups.popleft())
+            size += len(taken[-1].fetches)
+        return taken
+
+    async def _commit(self, groups: list[_Group]) -> None:
+        """Try until it is stored."""
+        batch = [fetch for group in groups for fetch in group.fetches]
+        delay = self._limits.first_retry
+        while (stored := await self._try_to_store(batch)) is None:
+            await asyncio.sleep(delay.total_seconds())
+            delay = min(delay * 2, self._limits.longest_retry)
+        self._waiting -= len(batch)
+        for group in groups:
+            if group.deadline is not None:
+                group.deadline.cancel()
+            group.answered.set()
+        self._count_unstored(batch, stored)
+
+    async def _try_to_store(self, batch: list[Fetch]) -> int | None:
+        try:
+            async with self._db.write() as connection:
+                return await store(connection, batch)
+        except Exception as error:  # noqa: BLE001  this loop outlives whatever a database does; the batch is kept
+            _log.warning("opens not stored yet", action="record_opens", opens=len(batch), error=type(error).__name__)
+            return None
+
+    def _count_unstored(self, batch: list[Fetch], stored: int) -> None:
+        """After a commit whose answer got lost, the repeat stores nothing and counts as not consented."""
+        forged = sum([fetch.pixel_id is None for fetch in batch])
+        if forged:
+            self.count(NotRecorded.FORGED, forged)
+        if refused := len(batch) - forged - stored:
+            self.count(NotRecorded.NOT_CONSENTED, refused)

@@ -1,0 +1,44 @@
+"""The service's own mails: each answers an act of the person, needs no consent and never carries a pixel (D2).
+
+Only ids and choices are queued; texts and links are made when the mail is handed over, so no token rests in the outbox.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pixel_service.domain.consent import SERVICE, Purpose
+from pixel_service.domain.messages import MessageId, SubscriberId
+from pixel_service.domain.signup import PendingSignUp
+from pixel_service.storage.messages import NewMessage
+from pixel_service.usecases.context import Context
+
+
+def confirmation(ctx: Context, pending: PendingSignUp) -> NewMessage:
+    return _mail(ctx, "confirmation", pending.subscriber_id, pending.language, {"sign_up_id": pending.sign_up_id})
+
+
+def welcome(ctx: Context, pending: PendingSignUp, confirmed: Sequence[Purpose]) -> NewMessage:
+    return _mail(ctx, "welcome", pending.subscriber_id, pending.language, {"confirmed": list(confirmed)})
+
+
+def whitepaper(ctx: Context, subscriber_id: SubscriberId, language: str, slug: str) -> NewMessage:
+    return _mail(ctx, "whitepaper", subscriber_id, language, {"slug": slug})
+
+
+def goodbye(ctx: Context, subscriber_id: SubscriberId, language: str, receipt: Mapping[str, object]) -> NewMessage:
+    return _mail(ctx, "goodbye", subscriber_id, language, receipt)
+
+
+def _mail(
+    ctx: Context, template: str, subscriber_id: SubscriberId, language: str, variables: Mapping[str, object]
+) -> NewMessage:
+    now: datetime = ctx.clock()
+    return NewMessage(
+        message_id=MessageId(ctx.ids()),
+        subscriber_id=subscriber_id,
+        purpose=SERVICE,
+        language=language,
+        variables=variables,
+        queued_at=now,
+        template=template,
+    )

@@ -1,0 +1,167 @@
+"""A sign-up by whatever form: one path, one answer, one confirmation mail at most (S1, S4, S7, S15).
+
+The caller learns nothing about the address: new, pending, confirmed and withdrawn people get the same answer after the
+same transaction. What differs is only which mail, if any, is put into the outbox.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pixel_service.domain.address import Address
+from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose, State, is_valid, kind_of, slug_of
+from pixel_service.domain.errors import InvalidInput, WordingOutdated
+from pixel_service.domain.messages import SignUpId, SubscriberId
+from pixel_service.domain.signup import AskedPurpose, Choice, PendingSignUp, Profile
+from pixel_service.storage import consent, messages, signups, subscribers
+from pixel_service.storage.consent import Consent, Happening
+from pixel_service.storage.engine import Connection
+from pixel_service.usecases import service_mails
+from pixel_service.usecases.context import Context
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUp:
+    address: Address
+    language: str
+    choices: tuple[Choice, ...]
+    profile: Profile
+    #: Where the form stood.
+    form_url: str
+    #: Version of the privacy notice linked beside it (S6).
+    notice_version: str
+    #: The person came by a link mailed to the address and asks of their own accord: no waiting time after a no.
+    by_mailed_link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SignUpReceived:
+    """The one answer."""
+
+    confirm_before: datetime
+
+
+async def sign_up(ctx: Context, command: SignUp) -> SignUpReceived:
+    """Raises `WordingOutdated` or `InvalidInput`, both of which depend on the form alone, never on the address."""
+    _check_form(ctx, command)
+    now = ctx.clock()
+    async with ctx.db.write() as connection:
+        subscriber_id = await subscribers.upsert(connection, command.address, new_id=SubscriberId(ctx.ids()), at=now)
+        on_record = await consent.consents_of(connection, subscriber_id)
+        recent = await signups.count_since(connection, subscriber_id, now - _DAY)
+        asked = tuple(one for one in command.choices if _may_ask(ctx, command, on_record.get(one.purpose), one))
+        pending = _pending(ctx, command, subscriber_id, asked)
+        await signups.add(connection, pending)
+        for choice in asked:
+            await consent.record(connection, _request(ctx, command, pending, choice))
+        if asked and recent < ctx.policy.confirmation_mails_per_day:
+            await messages.enqueue(connection, [service_mails.confirmation(ctx, pending)])
+        await _repeat_downloads(ctx, connection, command, pending, on_record)
+    return SignUpReceived(pending.expires_at)
+
+
+def _check_form(ctx: Context, command: SignUp) -> None:
+    if not command.choices:
+        raise InvalidInput("choices", "choose at least one")
+    unknown = tuple(
+        choice.purpose
+        for choice in command.choices
+        if not ctx.catalogue.is_current(choice.purpose, choice.wording_version)
+    )
+    if unknown or command.notice_version != ctx.catalogue.notice_version:
+        raise WordingOutdated(unknown or ("notice",))
+    if not command.by_mailed_link and all(choice.purpose == TRACKING_OPENS for choice in command.choices):
+        raise InvalidInput("choices", "choose a newsletter or a whitepaper; open tracking alone has nothing to measure")
+
+
+def _may_ask(ctx: Context, command: SignUp, on_record: Consent | None, choice: Choice) -> bool:
+    """Nobody is asked for what they gave; nobody is asked again for tracking soon after a no (W7)."""
+    if on_record is None:
+        return True
+    if is_valid(on_record.state):
+        return False
+    declined = on_record.state in {State.REFUSED, State.WITHDRAWN}
+    if choice.purpose == TRACKING_OPENS and declined and not command.by_mailed_link:
+        return ctx.clock() - on_record.decided_at >= ctx.policy.ask_again_after
+    return True
+
+
+def _pending(ctx: Context, command: SignUp, subscriber_id: SubscriberId, asked: tuple[Choice, ...]) -> PendingSignUp:
+    now = ctx.clock()
+    return PendingSignUp(
+        sign_up_id=SignUpId(ctx.ids()),
+        subscriber_id=subscriber_id,
+        language=command.language,
+        created_at=now,
+        expires_at=now + ctx.policy.confirm_within,
+        confirmed_at=None,
+        profile=command.profile,
+        asked=tuple(
+            AskedPurpose(
+                purpose=choice.purpose,
+                wording_version=choice.wording_version,
+                wording_hash=ctx.catalogue.current(choice.purpose, command.language).hash,
+                answer=None,
+            )
+            for choice in asked
+        ),
+    )
+
+
+def _request(ctx: Context, command: SignUp, pending: PendingSignUp, choice: Choice) -> Happening:
+    return Happening(
+        subscriber_id=pending.subscriber_id,
+        purpose=choice.purpose,
+        event=Event.REQUEST,
+        at=pending.created_at,
+        content={
+            "sign_up": pending.sign_up_id,
+            "language": command.language,
+            "wording_version": choice.wording_version,
+            "wording_hash": ctx.catalogue.current(choice.purpose, command.language).hash,
+            "notice_version": command.notice_version,
+            "form_url": command.form_url,
+            "fields": {"address": command.address.normalised, **command.profile.given()},
+        },
+        salt=ctx.ids(),
+    )
+
+
+async def _repeat_downloads(
+    ctx: Context,
+    connection: Connection,
+    command: SignUp,
+    pending: PendingSignUp,
+    on_record: Mapping[Purpose, Consent],
+) -> None:
+    """Who confirmed a whitepaper and asks for it again gets the link again, one such mail a day."""
+    for choice in command.choices:
+        record = on_record.get(choice.purpose)
+        if kind_of(choice.purpose) != "whitepaper" or record is None or not is_valid(record.state):
+            continue
+        since = ctx.clock() - _DAY
+        if not await messages.queued_since(connection, pending.subscriber_id, template="whitepaper", since=since):
+            mail = service_mails.whitepaper(ctx, pending.subscriber_id, command.language, slug_of(choice.purpose))
+            await messages.enqueue(connection, [mail])
+
+
+async def resend_confirmation(ctx: Context, pending: PendingSignUp) -> None:
+    """A new mail for an expired link: same questions, fresh clock, counted like a sign-up (S9)."""
+    now = ctx.clock()
+    renewed = PendingSignUp(
+        sign_up_id=SignUpId(ctx.ids()),
+        subscriber_id=pending.subscriber_id,
+        language=pending.language,
+        created_at=now,
+        expires_at=now + ctx.policy.confirm_within,
+        confirmed_at=None,
+        profile=pending.profile,
+        asked=pending.waiting(),
+    )
+    async with ctx.db.write() as connection:
+        recent = await signups.count_since(connection, pending.subscriber_id, now - _DAY)
+        if renewed.asked and recent < ctx.policy.confirmation_mails_per_day:
+            await signups.add(connection, renewed)
+            await messages.enqueue(connection, [service_mails.confirmation(ctx, renewed)])

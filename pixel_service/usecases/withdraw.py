@@ -1,0 +1,149 @@
+"""Withdrawal: every way out ends here, in one transaction and one ledger (W1-W8).
+
+What must hold when it commits: no open, pixel mapping or waiting mail of what was withdrawn is left, and no transaction
+that started before can add one. Nothing is acknowledged that was not committed.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose, is_valid, kind_of
+from pixel_service.domain.messages import Reason, SubscriberId
+from pixel_service.domain.tokens import Link
+from pixel_service.storage import consent, messages, opens, signups, subscribers
+from pixel_service.storage.consent import Happening
+from pixel_service.storage.dialect import lock_ledger
+from pixel_service.storage.engine import Connection
+from pixel_service.usecases import service_mails
+from pixel_service.usecases.context import Context
+
+
+class Source(StrEnum):
+    """How the person said it; kept in the ledger."""
+
+    ONE_CLICK = "one_click"
+    UNSUBSCRIBE_PAGE = "unsubscribe_page"
+    STOP_TRACKING_PAGE = "stop_tracking_page"
+    PREFERENCES_PAGE = "preferences_page"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was ended and what was deleted, in rows (W5). A repeat deletes nothing and says so."""
+
+    subscriber_id: SubscriberId
+    language: str | None
+    at: datetime
+    withdrawn: tuple[Purpose, ...]
+    opens: int = 0
+    pixels: int = 0
+    mails: int = 0
+
+
+async def withdraw(
+    ctx: Context, subscriber_id: SubscriberId, purposes: Collection[Purpose], source: Source
+) -> Receipt | None:
+    """End these purposes. Ending the last newsletter ends tracking too (W7). None for an erased person."""
+    async with ctx.db.write() as connection:
+        return await end(ctx, connection, subscriber_id, purposes, source)
+
+
+async def withdraw_all(ctx: Context, subscriber_id: SubscriberId, source: Source) -> Receipt | None:
+    """End everything on record, whatever its state, and tracking even if never asked."""
+    async with ctx.db.write() as connection:
+        await lock_ledger(connection)
+        on_record = await consent.consents_of(connection, subscriber_id)
+        return await end(ctx, connection, subscriber_id, {*on_record, TRACKING_OPENS}, source)
+
+
+async def end(
+    ctx: Context, connection: Connection, subscriber_id: SubscriberId, purposes: Collection[Purpose], source: Source
+) -> Receipt | None:
+    """`withdraw` inside the caller's transaction."""
+    await lock_ledger(connection)
+    person = await subscribers.get(connection, subscriber_id)
+    if person is None:
+        return None
+    now = ctx.clock()
+    ending = await _with_tracking(connection, subscriber_id, set(purposes))
+    ended = tuple([purpose for purpose in ending if await _record(ctx, connection, subscriber_id, purpose, source)])
+    await signups.cancel_waiting(connection, subscriber_id, ending)
+    mails = await messages.cancel_queued(connection, subscriber_id, ending, reason=Reason.CONSENT_WITHDRAWN)
+    erased = opens.Erased(opens=0, pixels=0)
+    if TRACKING_OPENS in ending:
+        erased = await opens.erase_opens(connection, subscriber_id)
+    receipt = Receipt(
+        subscriber_id=subscriber_id,
+        language=person.language,
+        at=now,
+        withdrawn=ending,
+        opens=erased.opens,
+        pixels=erased.pixels,
+        mails=mails,
+    )
+    if any(kind_of(purpose) == "newsletter" for purpose in ended):
+        await messages.enqueue(connection, [_goodbye(ctx, receipt)])
+    return receipt
+
+
+async def _with_tracking(
+    connection: Connection, subscriber_id: SubscriberId, ending: set[Purpose]
+) -> tuple[Purpose, ...]:
+    """Tracking without any newsletter left has nothing to measure: it ends with the last one."""
+    on_record = await consent.consents_of(connection, subscriber_id)
+    newsletters = {purpose for purpose in on_record if kind_of(purpose) == "newsletter"}
+    left = {purpose for purpose in newsletters - ending if is_valid(on_record[purpose].state)}
+    if newsletters & ending and not left:
+        ending = ending | {TRACKING_OPENS}
+    return tuple(sorted(ending))
+
+
+async def _record(
+    ctx: Context, connection: Connection, subscriber_id: SubscriberId, purpose: Purpose, source: Source
+) -> bool:
+    return await consent.record(
+        connection,
+        Happening(
+            subscriber_id=subscriber_id,
+            purpose=purpose,
+            event=Event.WITHDRAW,
+            at=ctx.clock(),
+            content={"source": source.value},
+            salt=ctx.ids(),
+        ),
+    )
+
+
+def _goodbye(ctx: Context, receipt: Receipt) -> messages.NewMessage:
+    return service_mails.goodbye(
+        ctx,
+        receipt.subscriber_id,
+        receipt.language or ctx.policy.default_language,
+        {
+            "withdrawn": list(receipt.withdrawn),
+            "at": receipt.at.isoformat(),
+            "opens": receipt.opens,
+            "pixels": receipt.pixels,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeSubject:
+    subscriber_id: SubscriberId
+    purpose: Purpose
+
+
+def read_unsubscribe(ctx: Context, token: str) -> UnsubscribeSubject | None:
+    read = ctx.tokens.read(Link.UNSUBSCRIBE, token, now=ctx.clock())
+    if read is None:
+        return None
+    subscriber_id, _, purpose = read.subject.partition("/")
+    return UnsubscribeSubject(SubscriberId(subscriber_id), Purpose(purpose))
+
+
+def read_stop_tracking(ctx: Context, token: str) -> SubscriberId | None:
+    read = ctx.tokens.read(Link.STOP_TRACKING, token, now=ctx.clock())
+    return SubscriberId(read.subject) if read else None

@@ -1,0 +1,1 @@
+"""Pages for colleagues, behind a log-in."""

@@ -16,6 +16,7 @@ from pixel_service.domain.tokens import Tokens, encode_id
 from pixel_service.domain.wordings import Catalogue, Company
 from pixel_service.i18n import Catalogues, packaged_locales
 from pixel_service.mail.compose import Composer, Sender
+from pixel_service.mail.deliverability import believe, takes_mail
 from pixel_service.mail.smtp import SmtpRelay, SmtpTransport
 from pixel_service.mail.templates import MailTemplates, find_templates_folder
 from pixel_service.observability import Metrics
@@ -76,14 +77,9 @@ def catalogue_of(settings: Settings) -> Catalogue:
 
 
 def _composer(settings: Settings, catalogues: Catalogues) -> Composer:
-    templates = MailTemplates(
-        find_templates_folder(),
-        catalogues.translations,
-        company_of(settings),
-        base_url=settings.base_url,
-    )
+    templates = MailTemplates(find_templates_folder(), catalogues.translations, company_of(settings))
     sender = Sender(from_name=settings.from_name, from_address=settings.from_address, reply_to=settings.reply_to)
-    return Composer(templates, sender, clock=now)
+    return Composer(templates, sender, base_url=settings.base_url)
 
 
 def _transport(settings: Settings) -> SmtpTransport:
@@ -114,6 +110,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
         composer=_composer(settings, catalogues),
         transport=_transport(settings),
         policy=policy_of(settings),
+        takes_mail=takes_mail if settings.check_mx else believe,
         clock=now,
         ids=new_id,
     )

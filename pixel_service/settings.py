@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     strip_foreign_pixels: bool = False
 
     # The rules
+    check_mx: bool = False
     default_language: str = "de"
     timezone: Annotated[str, AfterValidator(_timezone)] = "Europe/Berlin"
     confirm_within_days: Annotated[int, Field(ge=1, le=14)] = 7

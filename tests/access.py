@@ -2,40 +2,22 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
 
 from pixel_service.domain.tokens import Tokens, encode_id
-from pixel_service.domain.wordings import Company
 from pixel_service.i18n import Catalogues
 from pixel_service.storage.engine import Database
 from pixel_service.usecases.context import Context, Policy
 from pixel_service.web.pages import Pages
+from tests.company import nordlicht
 
 BASE_URL = "https://news.example"
-
-COMPANY = Company(
-    name="Nordlicht Telekom GmbH",
-    street="Am Kai 1",
-    postal_code="20457",
-    city="Hamburg",
-    country="Deutschland",
-    managing_directors="Ada Beispiel",
-    register_entry="Amtsgericht Hamburg, HRB 123456",
-    vat_id="DE123456789",
-    email="info@nordlicht.example",
-    phone="+49 40 123456",
-    privacy_email="datenschutz@nordlicht.example",
-    data_protection_officer="Bo Beispiel",
-    supervisory_authority="HmbBfDI, Hamburg",
-    website="https://nordlicht.example",
-    brand_colour="#0b5fa5",
-)
 
 
 @dataclass
@@ -65,24 +47,22 @@ def catalogues_in(folder: Path, german: Mapping[str, str]) -> Catalogues:
 def context_of(
     db: Database | None, clock: Clock, *, catalogues: Catalogues | None = None, base_url: str = BASE_URL
 ) -> Context:
-    """A real context; what accounts and guards never touch is left out."""
-    nothing: Any = None
-    return Context(
-        db=cast("Database", db),
-        tokens=Tokens([b"a key of the tests, 32 bytes long"]),
-        catalogue=nothing,
-        company=COMPANY,
-        catalogues=cast("Catalogues", catalogues),
-        composer=nothing,
-        transport=nothing,
-        policy=Policy(base_url=base_url, mail_domain="news.example", unsubscribe_address="stop@news.example"),
-        clock=clock,
-        ids=lambda: encode_id(os.urandom(16)),
-    )
+    """A real context; what accounts and guards never touch is None in it."""
+    values: dict[str, Any] = dict.fromkeys(each.name for each in fields(Context))
+    values |= {
+        "db": db,
+        "tokens": Tokens([b"a key of the tests, 32 bytes long"]),
+        "company": nordlicht(),
+        "catalogues": catalogues,
+        "policy": Policy(base_url=base_url, mail_domain="news.example", unsubscribe_address="stop@news.example"),
+        "clock": clock,
+        "ids": lambda: encode_id(os.urandom(16)),
+    }
+    return Context(**values)
 
 
 def equip(app: Starlette, ctx: Context) -> Starlette:
     """Give an app what handlers reach for."""
     app.state.ctx = ctx
-    app.state.pages = Pages(ctx.catalogues, COMPANY, ctx.policy.base_url, ZoneInfo("Europe/Berlin"))
+    app.state.pages = Pages(ctx.catalogues, nordlicht(), ctx.policy.base_url, ZoneInfo("Europe/Berlin"))
     return app

@@ -200,9 +200,10 @@ def test_all_mistakes_are_reported_at_once(folder: Path) -> None:
 def test_the_message_names_every_problem(folder: Path) -> None:
     (folder / BLOG_DE).unlink()
     (folder / "whitepapers/glasfaser.en.pdf").unlink()
-    with pytest.raises(CatalogueInvalid, match=r"(?s)glasfaser\.en\.pdf.*|newsletter\.blog") as caught:
+    with pytest.raises(CatalogueInvalid, match=r"newsletter\.blog") as caught:
         load_catalogue(folder, nordlicht())
     assert len(str(caught.value).splitlines()) == 2
+    assert "glasfaser.en.pdf" in str(caught.value)
 
 
 def _listing(change: Callable[[str], str]) -> Callable[[Path], None]:
@@ -217,7 +218,10 @@ def _listing(change: Callable[[str], str]) -> Callable[[Path], None]:
 
 
 def _file(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(content) and None
+    def write(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return write
 
 
 BREAKAGES = {

@@ -18,6 +18,8 @@ from html.parser import HTMLParser
 #: The picture formats a mail may carry inside itself. SVG is left out: it is a document.
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _PARTS = 100
+_HEADERS = 200
+_HEADER_LENGTH = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Received:
     text: str | None
     #: pictures inside the mail are already put in as data: URLs
     html: str | None
+    #: how it begins, one line
+    preview: str
     #: HTTPS or HTTP URI of List-Unsubscribe, and whether RFC 8058's one click is offered
     unsubscribe_uri: str | None
     one_click: bool
@@ -41,10 +45,6 @@ class Received:
     def sender_name(self) -> str:
         name, address = parseaddr(self.sender)
         return name or address or self.sender
-
-    @property
-    def preview(self) -> str:
-        return " ".join((self.text or plain_text(self.html or "")).split())[:140]
 
 
 def read_mail(*, number: int, received_at: datetime, mail_from: str, rcpt_to: str, source: bytes) -> Received:
@@ -55,9 +55,10 @@ def read_mail(*, number: int, received_at: datetime, mail_from: str, rcpt_to: st
         message = message_from_bytes(source.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", policy=policy.compat32)
         message.set_type("text/plain")
         parts = []
-    headers = tuple((name, _header(str(value))) for name, value in message.items())
+    headers = tuple((name, _header(str(value)[:_HEADER_LENGTH])) for name, value in message.items()[:_HEADERS])
     first = {name.lower(): value for name, value in reversed(headers)}
-    html = _first_text(parts, "text/html")
+    text, html = _first_text(parts, "text/plain"), _first_text(parts, "text/html")
+    beginning = text[:1000] if text else plain_text((html or "")[:20_000])
     return Received(
         number=number,
         received_at=received_at,
@@ -67,8 +68,9 @@ def read_mail(*, number: int, received_at: datetime, mail_from: str, rcpt_to: st
         sender=first.get("from", ""),
         subject=first.get("subject", ""),
         headers=headers,
-        text=_first_text(parts, "text/plain"),
+        text=text,
         html=None if html is None else _with_pictures(html, parts),
+        preview=" ".join(beginning.split())[:140],
         unsubscribe_uri=_unsubscribe_uri(first.get("list-unsubscribe", "")),
         one_click=first.get("list-unsubscribe-post", "").strip().lower() == "list-unsubscribe=one-click",
     )

@@ -52,6 +52,8 @@ def rule(purpose: Purpose, standing: Standing, *, personal_content: bool) -> Rul
         return Ruling(verdict=Verdict.REFUSED, reason=reason, ledger_seq=standing.mail_seq)
     if is_valid(standing.tracking):
         return Ruling(verdict=Verdict.TRACKED, reason=Reason.TRACKING_CONSENT, ledger_seq=standing.tracking_seq)
+    # The entry that says no to tracking; for somebody who was never asked, the one that says yes to the mail.
+    seq = standing.mail_seq if standing.tracking_seq is None else standing.tracking_seq
     if personal_content:
-        return Ruling(verdict=Verdict.REFUSED, reason=Reason.PERSONAL_CONTENT, ledger_seq=standing.tracking_seq)
-    return Ruling(verdict=Verdict.UNTRACKED, reason=Reason.NO_TRACKING_CONSENT, ledger_seq=standing.mail_seq)
+        return Ruling(verdict=Verdict.REFUSED, reason=Reason.PERSONAL_CONTENT, ledger_seq=seq)
+    return Ruling(verdict=Verdict.UNTRACKED, reason=Reason.NO_TRACKING_CONSENT, ledger_seq=seq)

@@ -5,21 +5,16 @@ one recipient, or unknown ones that stand for all (`personal.py`).
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, TypeVar
 
-from jinja2 import Environment, Template, TemplateError, TemplateSyntaxError, nodes
-from jinja2.exceptions import UndefinedError
+from jinja2 import Environment, Template, TemplateError, TemplateSyntaxError
 
 from pixel_service.mail.errors import ContentInvalid
-from pixel_service.mail.html import inlined_fragment
-from pixel_service.mail.mime import clean_lines
-from pixel_service.mail.personal import Holder, render, without_stand_ins
-from pixel_service.mail.personal_urls import Findings, Names, findings
+from pixel_service.mail.personal import Holder, Personal, render, without_stand_ins
+from pixel_service.mail.personal_urls import Names, findings
 from pixel_service.mail.sandbox import Absent, PipelineEnvironment, bounded_result, variables_for
-from pixel_service.mail.templates import MailTemplates, optional, parsed, undeclared
+from pixel_service.mail.templates import MailTemplates, Outline, outline_of
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -31,8 +26,20 @@ LINKS = frozenset(["unsubscribe_url", "preferences_url", "stop_tracking_url", "d
 FIXED = frozenset(["company", "imprint_url", "privacy_url", "base_url", "language", "tracked", "marketing"])
 
 #: What goes wrong in a template of somebody else while it runs.
-_FAILURES = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError)
-_T = TypeVar("_T")
+_FAILURES = (
+    TemplateError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+)
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+
+_markup = PipelineEnvironment(autoescape=True)
+_plain = PipelineEnvironment(autoescape=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +61,163 @@ class Source:
     marketing: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
     subject: str
     html: str
     text: str | None
     footer_html: str
     footer_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    #: what an error names
+    field: str
+    template: Template
+    outline: Outline
+
+    def run(self, variables: Mapping[str, object], holder: Holder) -> str:
+        try:
+            return render(lambda: bounded_result(self.template.generate(variables_for(variables))), holder)
+        except _FAILURES as error:
+            raise ContentInvalid(self.field, _explained(error)) from error
+
+
+class Content:
+    """The templates of a send with everything filled in that is the same for all recipients."""
+
+    def __init__(self, templates: MailTemplates, source: Source, fixed: Mapping[str, JsonValue]) -> None:
+        self._source = source
+        self._tracked = bool(fixed["tracked"])
+        self._imprint_url = str(fixed["imprint_url"])
+        own = templates.environment(str(fixed["language"]))
+        self._subject, self._html, self._text = _parts(templates, own, source)
+        self._footer_html = _own_part(templates, own, "_appended_footer.html.j2")
+        self._footer_text = _own_part(templates, own, "_appended_footer.txt.j2")
+        self._given: dict[str, object] = {**_clean(source), **fixed}
+        if not self._tracked:
+            hint = "stop_tracking_url exists in tracked mails only: put it inside {% if tracked %}"
+            self._given["stop_tracking_url"] = Absent(hint)
+        outlines = [part.outline for part in (self._subject, self._html, self._text) if part]
+        outside = frozenset().union(*(outline.names for outline in outlines)) - set(own.globals) - set(self._given)
+        if source.subject:
+            outside -= {"subject"}
+        optional = frozenset().union(*(outline.optional for outline in outlines)) - PERSON - LINKS
+        #: names the templates can do without and no recipient brings
+        self.left_out = (optional - source.supplied) & outside
+        #: names a recipient has to bring
+        self.names = outside - optional - PERSON - LINKS
+        #: names that may be missing and are empty then
+        self.usual = (LINKS | PERSON) - set(self._given)
+        self.filled_in = outside - self.left_out | self.usual
+        self.personal_urls = self._has_personal_urls(outside - self.left_out)
+
+    def _has_personal_urls(self, outside: frozenset[str]) -> bool:
+        urls = frozenset(name for name, value in self._given.items() if "://" in str(value) or "www." in str(value))
+        names = Names(personal=outside - LINKS, links=LINKS - set(self._given), urls=urls)
+        personal = False
+        for part in filter(None, (self._html, self._text)):
+            for tree in part.outline.trees:
+                found = findings(tree, names)
+                personal = personal or found.personal_urls
+                if found.unsafe and part.field == "html":
+                    raise ContentInvalid("html", f"a value of a recipient stands {found.unsafe}")
+        return personal
+
+    def render(self, values: Mapping[str, Personal], holder: Holder) -> Rendered:
+        """`values` are those of one recipient, or unknown ones, for `filled_in`."""
+        variables = {**self._given, **values}
+        subject = self._subject.run(variables, holder)
+        if self._source.subject:
+            variables["subject"] = subject
+        html = self._html.run(variables, holder)
+        text = self._text.run(variables, holder) if self._text else None
+        add_html = self._lacks_footer(html, holder)
+        add_text = text is not None and self._lacks_footer(text, holder)
+        return Rendered(
+            subject=subject,
+            html=html,
+            text=text,
+            footer_html=self._footer_html.run(variables, holder) if add_html else "",
+            footer_text=self._footer_text.run(variables, holder) if add_text else "",
+        )
+
+    def _lacks_footer(self, written: str, holder: Holder) -> bool:
+        if not self._source.marketing:
+            return self._source.html is not None and self._imprint_url not in written
+        needed = ("unsubscribe_url", "stop_tracking_url") if self._tracked else ("unsubscribe_url",)
+        visible = _COMMENT.sub("", written) if "<!--" in written else written
+        return not all(any(mark in visible for mark in holder.stand_ins_of(name)) for name in needed)
+
+
+def _parts(templates: MailTemplates, own: Environment, source: Source) -> tuple[_Part, _Part, _Part | None]:
+    if (source.template is None) == (source.html is None):
+        raise ContentInvalid("template", "give either a template or html")
+    if source.template is not None:
+        name = source.template
+        if name not in templates.names:
+            raise ContentInvalid("template", "there is no such template")
+        subject = (
+            None
+            if source.subject or not templates.has_subject(name)
+            else _own_part(templates, own, f"{name}.subject.j2")
+        )
+        return (
+            subject or _sandboxed(_plain, source.subject, "subject"),
+            _own_part(templates, own, f"{name}.html.j2"),
+            _own_part(templates, own, f"{name}.txt.j2"),
+        )
+    return (
+        _sandboxed(_plain, source.subject, "subject"),
+        _sandboxed(_markup, source.html or "", "html"),
+        None if source.text is None else _sandboxed(_plain, source.text, "text"),
+    )
+
+
+def _own_part(templates: MailTemplates, own: Environment, name: str) -> _Part:
+    return _Part("template", own.get_template(name), templates.outline(own, name))
+
+
+def _sandboxed(environment: PipelineEnvironment, source: str, field: str) -> _Part:
+    source = without_stand_ins(source)
+    try:
+        return _Part(field, environment.from_string(source), outline_of([environment.parse(source)]))
+    except (TemplateSyntaxError, SyntaxError, RecursionError, MemoryError) as error:
+        raise ContentInvalid(field, _explained(error)) from error
+
+
+def _clean(source: Source) -> dict[str, JsonValue]:
+    taken = sorted(set(source.variables) & (FIXED | LINKS))
+    if taken:
+        raise ContentInvalid("variables", f"{', '.join(taken)}: filled in by the service, not by a send")
+    return {name: _without_stand_ins(value) for name, value in source.variables.items()}
+
+
+def _without_stand_ins(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return without_stand_ins(value)
+    if isinstance(value, list):
+        return [_without_stand_ins(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_stand_ins(item) for key, item in value.items()}
+    return value
+
+
+def _explained(error: BaseException) -> str:
+    """The line in the author's source and what is wrong. Texts of Python's own errors could hold a recipient's value."""
+    if isinstance(error, TemplateSyntaxError):
+        return f"line {error.lineno}: {error.message}"
+    what = error.message if isinstance(error, TemplateError) and error.message else type(error).__name__
+    line = _line_of(error)
+    return f"line {line}: {what}" if line else what
+
+
+def _line_of(error: BaseException) -> int | None:
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        # Jinja maps the frames of a template back to its source.
+        if trace.tb_frame.f_code.co_filename in {"<template>", "<unknown>"}:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

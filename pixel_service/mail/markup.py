@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-
 def names(listed: str) -> frozenset[str]:
     return frozenset(listed.split())
 

@@ -14,7 +14,7 @@ _LINE = 76
 _LONGEST_HEADER_LINE = 998
 
 _SAFE = frozenset(range(33, 127)) - {ord("=")} | {ord(" "), ord("\t")}
-_ENCODED = [chr(octet) if octet in _SAFE else f"={octet:02X}" for octet in range(256)]
+_ENCODED = {octet: f"={octet:02X}" for octet in range(256) if octet not in _SAFE}
 _NEEDS_NO_ENCODING = re.compile(r"[A-Za-z0-9/:,!?+_@-][A-Za-z0-9/:.,!?+_@ -]{0,69}(?<! )")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
@@ -26,8 +26,9 @@ _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 )
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
-#: 75 (RFC 2047 section 2) less ``=?utf-8?q?`` and ``?=``.
-_IN_ENCODED_WORD = 63
+_Q_ENCODED = {octet: f"={octet:02X}" for octet in range(256) if octet not in _Q_SAFE} | {ord(" "): "_"}
+#: RFC 2047 section 2 allows 75 with ``=?utf-8?q?`` and ``?=``, in lines of 76: this leaves room for ``Subject: `` too.
+_IN_ENCODED_WORD = 52
 
 
 def one_line(value: str) -> str:
@@ -53,18 +54,21 @@ def quoted_printable(text: str) -> bytes:
 
 
 def _encoded_line(line: str, *, ends: bool = True) -> str:
-    tokens = [_ENCODED[octet] for octet in line.encode()]
-    if ends and tokens and tokens[-1] in {" ", "\t"}:
-        tokens[-1] = f"={ord(tokens[-1]):02X}"
+    encoded = line.encode().decode("latin-1").translate(_ENCODED)
+    if ends and encoded[-1:] in {" ", "\t"}:
+        encoded = f"{encoded[:-1]}={ord(encoded[-1]):02X}"
     parts: list[str] = []
-    width = 0
-    for token in tokens:
-        if width + len(token) > _LINE - 1:
-            parts.append("=\r\n")
-            width = 0
-        parts.append(token if width else _at_line_start(token))
-        width += len(parts[-1])
-    return "".join(parts)
+    position = 0
+    while True:
+        start = _at_line_start(encoded[position : position + 1])
+        room = _LINE - len(start) + 1
+        if len(encoded) - position <= room:
+            return "".join([*parts, start, encoded[position + 1 :]])
+        end = position + room - 1
+        # An encoded octet is not split.
+        end -= 1 if encoded[end - 1] == "=" else 2 if encoded[end - 2] == "=" else 0
+        parts += (start, encoded[position + 1 : end], "=\r\n")
+        position = end
 
 
 def _at_line_start(token: str) -> str:
@@ -133,21 +137,16 @@ def _quoted(name: str) -> str:
 def _encode(text: str) -> list[str]:
     """Encoded words; none splits a character. Q for mostly Latin text: it stays readable and is shorter."""
     octets = text.encode()
-    plain = sum(octet in _Q_SAFE or octet == ord(" ") for octet in octets)
-    as_q = 3 * (len(octets) - plain) + plain <= 4 * len(octets) / 3
+    as_q = len(_q(octets)) * 3 <= len(octets) * 4
     words: list[str] = []
-    current = ""
-    for character in text:
-        if _encoded_length(current + character, as_q=as_q) > _IN_ENCODED_WORD:
-            words.append(_encoded_word(current, as_q=as_q))
-            current = ""
-        current += character
-    return [*words, _encoded_word(current, as_q=as_q)]
-
-
-def _encoded_length(text: str, *, as_q: bool) -> int:
-    octets = text.encode()
-    return len(_q(octets)) if as_q else -(-len(octets) // 3) * 4
+    start = width = 0
+    for at, character in enumerate(text):
+        length = len(_q(character.encode())) if as_q else len(character.encode())
+        if width + length > (_IN_ENCODED_WORD if as_q else _IN_ENCODED_WORD // 4 * 3):
+            words.append(_encoded_word(text[start:at], as_q=as_q))
+            start, width = at, 0
+        width += length
+    return [*words, _encoded_word(text[start:], as_q=as_q)]
 
 
 def _encoded_word(text: str, *, as_q: bool) -> str:
@@ -156,4 +155,4 @@ def _encoded_word(text: str, *, as_q: bool) -> str:
 
 
 def _q(octets: bytes) -> str:
-    return "".join(chr(octet) if octet in _Q_SAFE else "_" if octet == 32 else f"={octet:02X}" for octet in octets)
+    return octets.decode("latin-1").translate(_Q_ENCODED)

@@ -19,7 +19,7 @@ from jinja2.runtime import Undefined
 from markupsafe import Markup, escape
 
 #: Plane 16 is private use and, unlike the other private areas, not used by icon fonts.
-_FIRST = 0x100000
+FIRST_PLACE = 0x100000
 STAND_INS = re.compile("[\U00100000-\U0010fffd]")
 
 
@@ -42,9 +42,13 @@ class Holder:
     def stand_in(self, name: str, text: str) -> str:
         held = self._places.get((name, text))
         if held is None:
-            held = self._places[name, text] = chr(_FIRST + len(self.values))
+            held = self._places[name, text] = chr(FIRST_PLACE + len(self.values))
             self.values.append((name, text))
         return held
+
+    def stand_ins_of(self, name: str) -> list[str]:
+        """Those that show the variable as it is, unfiltered."""
+        return [chr(FIRST_PLACE + place) for place, (held, _text) in enumerate(self.values) if held == name]
 
     def text_behind(self, value: str) -> str:
         """`value` with the real texts, escaped where the rest is markup."""
@@ -54,7 +58,7 @@ class Holder:
 
 
 def place_of(stand_in: str) -> int:
-    return ord(stand_in) - _FIRST
+    return ord(stand_in) - FIRST_PLACE
 
 
 def without_stand_ins(text: str) -> str:
@@ -115,10 +119,10 @@ def render(generate: Callable[[], str], holder: Holder) -> str:
 
 def teach(environment: Environment) -> None:
     """Filters and tests of `environment` see real texts; what a filter makes of a personal text is personal too."""
-    known: dict[str, Callable[..., Any]]
-    for known in (environment.filters, environment.tests):
-        for name in list(known):
-            known[name] = _on_real_texts(known[name], never=name == "safe")
+    filters: dict[str, Any] = dict(environment.filters)
+    tests: dict[str, Any] = dict(environment.tests)
+    environment.filters = {name: _on_real_texts(known, never=name == "safe") for name, known in filters.items()}
+    environment.tests = {name: _on_real_texts(known, never=False) for name, known in tests.items()}
     environment.finalize = printed
 
 

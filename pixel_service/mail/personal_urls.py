@@ -104,8 +104,8 @@ class _Outline:
             case nodes.Expr():
                 self._judge_expression(node)
                 return self._of_expression(node)
-            case nodes.Assign():
-                self._judge_expression(node.node)
+            case nodes.Assign(node=nodes.Expr() as value):
+                self._judge_expression(value)
                 return ""
         written = self.of(child for child in node.iter_child_nodes() if isinstance(child, nodes.Stmt))
         condition = node.test if isinstance(node, nodes.If) else node.iter if isinstance(node, nodes.For) else None

@@ -80,7 +80,9 @@ class PipelineEnvironment(ImmutableSandboxedEnvironment):
         _check(template)
         return template
 
-    def _generate(self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False) -> str:
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
         for loop in source.find_all(nodes.For):
             loop.iter = nodes.Filter(loop.iter, "rounds of", [], [], None, None, lineno=loop.lineno)
         return super()._generate(source, name, filename, defer_init)
@@ -185,7 +187,7 @@ def _check_loop(loop: nodes.For, depth: int) -> None:
         _check_loop(inner, depth + 1)
 
 
-def _check_assigned(values: list[nodes.Expr]) -> None:
+def _check_assigned(values: Iterable[nodes.Node]) -> None:
     """A chain of assignments could double its value each time."""
     for value in values:
         for node in (value, *value.find_all(nodes.Node)):

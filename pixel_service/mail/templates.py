@@ -5,11 +5,11 @@ A template `x` is `x.html.j2` and `x.txt.j2`, mostly with `x.subject.j2`. What b
 
 import gettext
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes, select_autoescape
 from jinja2.ext import InternationalizationExtension
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
 
@@ -22,12 +22,11 @@ _HTML, _TEXT, _SUBJECT = ".html.j2", ".txt.j2", ".subject.j2"
 class MailTemplates:
     """The templates of one folder. Every language has its own environment; the files are read once."""
 
-    def __init__(
-        self, folder: Path, translations: Callable[[str], gettext.NullTranslations], company: Company
-    ) -> None:
+    def __init__(self, folder: Path, translations: Callable[[str], gettext.NullTranslations], company: Company) -> None:
         self._folder = folder
         self._translations = translations
         self._environments: dict[str, Environment] = {}
+        self._outlines: dict[str, Outline] = {}
         self.company = asdict(company) | {
             "address": company.address,
             "ink_colour": company.ink_colour,
@@ -53,6 +52,12 @@ class MailTemplates:
             known = self._environments[language] = _environment(self._folder, self._translations(language))
         return known
 
+    def outline(self, environment: Environment, name: str) -> "Outline":
+        known = self._outlines.get(name)
+        if known is None:
+            known = self._outlines[name] = outline_of(list(_parsed(environment, name)))
+        return known
+
     def gettext(self, language: str, message: str) -> str:
         return self._translations(language).gettext(message)
 
@@ -60,7 +65,7 @@ class MailTemplates:
 def _environment(folder: Path, translations: gettext.NullTranslations) -> Environment:
     made = Environment(
         loader=FileSystemLoader(folder),
-        autoescape=lambda name: name is not None and name.endswith(_HTML),
+        autoescape=select_autoescape(enabled_extensions=(_HTML[1:],), default=False),
         undefined=StrictUndefined,
         auto_reload=False,
         extensions=[InternationalizationExtension],
@@ -70,8 +75,29 @@ def _environment(folder: Path, translations: gettext.NullTranslations) -> Enviro
     return made
 
 
-def parsed(environment: Environment, name: str) -> Iterator[nodes.Template]:
-    """A template and everything it extends, includes and imports."""
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a template asks for, together with everything it extends, includes and imports."""
+
+    trees: tuple[nodes.Template, ...]
+    #: taken from outside
+    names: frozenset[str]
+    #: of these, what it can do without: guarded by ``is defined`` or ``default``
+    optional: frozenset[str]
+
+
+def outline_of(trees: list[nodes.Template]) -> Outline:
+    wanted: set[str] = set()
+    made_inside: set[str] = set()
+    for tree in trees:
+        wanted |= find_undeclared_variables(tree)
+        for node in tree.body:
+            # What one template sets for another does not come from outside.
+            made_inside |= _made_by(node)
+    return Outline(tuple(trees), frozenset(wanted - made_inside), _optional(trees))
+
+
+def _parsed(environment: Environment, name: str) -> Iterator[nodes.Template]:
     loader = environment.loader
     assert loader is not None
     waiting, known = [name], set[str]()
@@ -85,21 +111,12 @@ def parsed(environment: Environment, name: str) -> Iterator[nodes.Template]:
         waiting.extend(other for other in find_referenced_templates(template) if other)
 
 
-def undeclared(trees: list[nodes.Template]) -> frozenset[str]:
-    """Names the templates take from outside; what one of them sets for another does not count."""
-    wanted: set[str] = set()
-    made_inside: set[str] = set()
-    for tree in trees:
-        wanted |= find_undeclared_variables(tree)
-        for node in tree.body:
-            made_inside |= _made_by(node)
-    return frozenset(wanted - made_inside)
-
-
 def _made_by(node: nodes.Node) -> set[str]:
     match node:
         case nodes.Assign():
-            return {name.name for name in (node.target, *node.target.find_all(nodes.Name)) if isinstance(name, nodes.Name)}
+            return {
+                name.name for name in (node.target, *node.target.find_all(nodes.Name)) if isinstance(name, nodes.Name)
+            }
         case nodes.AssignBlock():
             return {name.name for name in [node.target] if isinstance(name, nodes.Name)}
         case nodes.Macro():
@@ -111,8 +128,7 @@ def _made_by(node: nodes.Node) -> set[str]:
     return set()
 
 
-def optional(trees: list[nodes.Template]) -> frozenset[str]:
-    """Names whose absence the templates provide for, by ``is defined`` or ``default``."""
+def _optional(trees: list[nodes.Template]) -> frozenset[str]:
     found: set[str] = set()
     for tree in trees:
         for node in tree.find_all((nodes.Test, nodes.Filter)):

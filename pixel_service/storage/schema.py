@@ -7,6 +7,7 @@ transaction that withdraws; the ledger is only ever appended to; nothing here st
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -146,6 +147,9 @@ sends = Table(
     Column("body_hash", String(64), nullable=False),
     #: Subject, template or html, text, send-level variables.
     Column("content", JSON, nullable=False),
+    #: Judged once, at acceptance: the content differs per person even without a pixel; what its author should know.
+    Column("personal_content", Boolean, nullable=False),
+    Column("warnings", JSON, nullable=False),
     Column("created_at", Moment, nullable=False),
     #: Verdict, reason, ledger entry and message per recipient, in the order asked; no address. None for an audience.
     Column("results", JSON(none_as_null=True)),

@@ -1,19 +1,19 @@
 """Campaigns and the sends that feed them: who asked for what, under which idempotency key, and how far it got."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from pixel_service.domain.address import Address
 from pixel_service.domain.consent import VALID_STATES, Purpose
 from pixel_service.domain.messages import CampaignId, SendId, Status, SubscriberId
 from pixel_service.domain.sends import JsonValue
 from pixel_service.storage.engine import Connection
-from pixel_service.storage.schema import campaigns, consents, messages, sends
-
-_VALID = tuple(state.value for state in VALID_STATES)
+from pixel_service.storage.schema import campaigns, consents, messages, sends, subscribers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,21 +23,9 @@ class Campaign:
     cancelled_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
-    send_id: SendId
-    campaign_id: CampaignId
-    purpose: Purpose
-    body_hash: str
-    content: dict[str, JsonValue]
-    created_at: datetime
-    results: list[list[JsonValue]] | None
-    cursor: str | None
-    #: None while an audience is still being walked.
-    expanded_at: datetime | None
-    tracked: int
-    untracked: int
-    refused: int
+def _insert(connection: Connection, table: Any) -> Any:
+    """An insert that knows ON CONFLICT; both databases write it the same way."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 async def hold_campaign(
@@ -45,33 +33,29 @@ async def hold_campaign(
 ) -> Campaign:
     """The campaign of this name, made if new, its row locked: two sends into one campaign take turns,
     so that nobody gets one mailing twice."""
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     await connection.execute(
-        make(campaigns)
+        _insert(connection, campaigns)
         .values(campaign_id=new_id, name=name, purpose=purpose, created_at=at)
         .on_conflict_do_nothing(index_elements=["name"])
     )
-    row = (
-        await connection.execute(select(campaigns).where(campaigns.c.name == name).with_for_update(key_share=True))
-    ).one()
-    return Campaign(
-        campaign_id=CampaignId(row.campaign_id), purpose=Purpose(row.purpose), cancelled_at=row.cancelled_at
-    )
+    query = select(campaigns).where(campaigns.c.name == name).with_for_update(key_share=True)
+    return _campaign((await connection.execute(query)).one())
 
 
 async def find_campaign(connection: Connection, name: str) -> Campaign | None:
     row = (await connection.execute(select(campaigns).where(campaigns.c.name == name))).first()
-    if row is None:
-        return None
+    return None if row is None else _campaign(row)
+
+
+async def hold(connection: Connection, campaign_id: CampaignId) -> Campaign:
+    """Lock a campaign's row, as `hold_campaign` does."""
+    query = select(campaigns).where(campaigns.c.campaign_id == campaign_id).with_for_update(key_share=True)
+    return _campaign((await connection.execute(query)).one())
+
+
+def _campaign(row: Row[Any]) -> Campaign:
     return Campaign(
         campaign_id=CampaignId(row.campaign_id), purpose=Purpose(row.purpose), cancelled_at=row.cancelled_at
-    )
-
-
-async def hold(connection: Connection, campaign_id: CampaignId) -> None:
-    """Lock a campaign's row, as `hold_campaign` does."""
-    await connection.execute(
-        select(campaigns.c.campaign_id).where(campaigns.c.campaign_id == campaign_id).with_for_update(key_share=True)
     )
 
 
@@ -89,6 +73,23 @@ async def already_in(
     return {SubscriberId(row.subscriber_id) for row in rows}
 
 
+async def add_addressees(connection: Connection, new: Mapping[SubscriberId, Address], *, at: datetime) -> None:
+    """People first heard of as recipients of service mail. Whoever is on record stays as they are, under their own id;
+    pass them in the order of their keys, so that two sends never wait for each other."""
+    await connection.execute(
+        _insert(connection, subscribers).on_conflict_do_nothing(index_elements=["address_key"]),
+        [
+            {
+                "subscriber_id": subscriber_id,
+                "address": address.normalised,
+                "address_key": address.key,
+                "created_at": at,
+            }
+            for subscriber_id, address in new.items()
+        ],
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSend:
     send_id: SendId
@@ -97,21 +98,50 @@ class NewSend:
     idempotency_key: str
     body_hash: str
     content: dict[str, JsonValue]
+    personal_content: bool
+    warnings: tuple[str, ...]
     created_at: datetime
 
 
-async def add(connection: Connection, new: NewSend) -> None:
-    await connection.execute(
-        insert(sends).values(
+async def add(connection: Connection, new: NewSend) -> bool:
+    """False when the idempotency key is taken; waits for a request that is just taking it."""
+    added = await connection.execute(
+        _insert(connection, sends)
+        .values(
             send_id=new.send_id,
             campaign_id=new.campaign_id,
             api_key_id=new.api_key_id,
             idempotency_key=new.idempotency_key,
             body_hash=new.body_hash,
             content=new.content,
+            personal_content=new.personal_content,
+            warnings=list(new.warnings),
             created_at=new.created_at,
         )
+        .on_conflict_do_nothing(index_elements=["api_key_id", "idempotency_key"])
     )
+    return bool(added.rowcount == 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    send_id: SendId
+    campaign_id: CampaignId
+    purpose: Purpose
+    body_hash: str
+    content: dict[str, JsonValue]
+    personal_content: bool
+    warnings: tuple[str, ...]
+    created_at: datetime
+    #: None for an audience.
+    results: list[list[JsonValue]] | None
+    #: The last subscriber of an audience that was decided.
+    cursor: str | None
+    #: None while an audience is still being walked.
+    expanded_at: datetime | None
+    tracked: int
+    untracked: int
+    refused: int
 
 
 async def get(connection: Connection, send_id: SendId) -> Send | None:
@@ -123,15 +153,15 @@ async def find_repeat(connection: Connection, *, api_key_id: str, idempotency_ke
 
 
 async def next_to_expand(connection: Connection) -> Send | None:
-    """The oldest audience send that is not fully walked, held by this transaction."""
+    """The oldest audience send that is not fully walked and that no other worker holds; held by this transaction."""
     return await _one(connection, sends.c.expanded_at.is_(None), hold=True)
 
 
-async def _one(connection: Connection, where: object, *, hold: bool = False) -> Send | None:
+async def _one(connection: Connection, where: ColumnElement[bool], *, hold: bool = False) -> Send | None:
     query = (
         select(sends, campaigns.c.purpose)
         .join(campaigns, campaigns.c.campaign_id == sends.c.campaign_id)
-        .where(where)  # type: ignore[arg-type]  # a column expression; its exact generic type is private
+        .where(where)
         .order_by(sends.c.created_at)
         .limit(1)
     )
@@ -146,6 +176,8 @@ async def _one(connection: Connection, where: object, *, hold: bool = False) -> 
         purpose=Purpose(row.purpose),
         body_hash=row.body_hash,
         content=row.content,
+        personal_content=row.personal_content,
+        warnings=tuple(row.warnings),
         created_at=row.created_at,
         results=row.results,
         cursor=row.cursor,
@@ -183,13 +215,21 @@ async def advance(connection: Connection, send_id: SendId, progress: Progress) -
 
 
 async def audience_after(connection: Connection, purpose: Purpose, *, cursor: str, limit: int) -> list[SubscriberId]:
-    """Everyone with valid consent for `purpose`, in a fixed order, a slice at a time."""
-    rows = await connection.execute(
+    """Everyone with valid consent for `purpose`, in a fixed order, a slice at a time.
+
+    One walk of the index per valid state: asked for both states at once, the databases sort everybody who is left, for
+    every slice.
+    """
+    per_state = [
         select(consents.c.subscriber_id)
-        .where(consents.c.purpose == purpose, consents.c.state.in_(_VALID), consents.c.subscriber_id > cursor)
+        .where(consents.c.purpose == purpose, consents.c.state == state.value, consents.c.subscriber_id > cursor)
         .order_by(consents.c.subscriber_id)
         .limit(limit)
-    )
+        .subquery()
+        for state in sorted(VALID_STATES)
+    ]
+    both = union_all(*(select(one.c.subscriber_id) for one in per_state)).subquery()
+    rows = await connection.execute(select(both.c.subscriber_id).order_by(both.c.subscriber_id).limit(limit))
     return [SubscriberId(row.subscriber_id) for row in rows]
 
 

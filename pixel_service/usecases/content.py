@@ -58,26 +58,40 @@ class Needs:
 
 def needs_of(ctx: Context, content: Content, purpose: Purpose) -> Needs:
     """Raises `InvalidInput` naming the field that can not be rendered."""
-    plain = prepared(ctx, content, purpose, language=ctx.policy.default_language, tracked=False)
+    language = ctx.policy.default_language
+    plain = prepared(ctx, content, purpose, language=language, tracked=False)
+    variants = [plain]
+    if purpose != SERVICE:
+        variants.append(prepared(ctx, content, purpose, language=language, tracked=True))
     return Needs(
-        variables=plain.variables,
-        personal_content=plain.personal_urls or plain.foreign_pixels > 0,
-        warnings=plain.warnings,
+        variables=frozenset().union(*(one.variables for one in variants)),
+        personal_content=differs_per_person(ctx, plain),
+        warnings=tuple(sorted({warning for one in variants for warning in one.warnings})),
     )
 
 
 def prepared(ctx: Context, content: Content, purpose: Purpose, *, language: str, tracked: bool) -> Prepared:
     """One variant of a send's content, ready to be filled per recipient."""
     source = Source(
-        subject=content.subject,
+        subject=content.subject or "",
         template=content.template,
         html=content.html,
         text=content.text,
         variables=content.variables,
         marketing=purpose != SERVICE,
-        strip_foreign_pixels=ctx.policy.strip_foreign_pixels and not tracked,
     )
     try:
-        return ctx.composer.prepare(source, language=language, tracked=tracked)
+        return ctx.composer.prepare(
+            source,
+            language=language,
+            tracked=tracked,
+            # A stranger's 1x1 image is dropped only where it may not be, and only by setting.
+            strip_foreign_pixels=ctx.policy.strip_foreign_pixels and not tracked,
+        )
     except ContentInvalid as error:
         raise InvalidInput(error.field, error.detail) from error
+
+
+def differs_per_person(ctx: Context, untracked: Prepared) -> bool:
+    """Whether the untracked form of a mail would still measure (D4)."""
+    return untracked.personal_urls or (untracked.foreign_pixels > 0 and not ctx.policy.strip_foreign_pixels)

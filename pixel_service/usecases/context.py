@@ -1,9 +1,10 @@
 """What every use case is handed: the database, the outside world as callables, and the rules an operator may set."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pixel_service.domain.address import Address
 from pixel_service.domain.messages import RetryPolicy
 from pixel_service.domain.tokens import Tokens
 from pixel_service.domain.wordings import Catalogue, Company
@@ -54,5 +55,7 @@ class Context:
     policy: Policy
     #: Aware UTC now.
     clock: Callable[[], datetime]
+    #: Whether mail to an address can arrive at all.
+    takes_mail: Callable[[Address], Awaitable[bool]]
     #: A fresh id: 26 characters of base32, 128 random bits.
     ids: Callable[[], str]

@@ -19,7 +19,7 @@ from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.messages import Claimed, PixelPlan, Result
 from pixel_service.usecases import own_mails, personal
-from pixel_service.usecases.content import Content, prepared
+from pixel_service.usecases.content import Content, differs_per_person, prepared
 from pixel_service.usecases.context import Context
 
 #: Mails per claim: a few turns of a default pool of connections, so that a lease is never long in use.
@@ -131,7 +131,7 @@ async def _write(ctx: Context, desk: Desk, held: _Held) -> Envelope | Result | N
         variant = _variant(ctx, desk, held.claimed, content, tracked=pixel_id is not None)
     except InvalidInput as error:
         return Result(message_id=held.claimed.message_id, status=Status.FAILED, reason="content", reply=str(error))
-    if held.claimed.purpose != SERVICE and pixel_id is None and variant.differs_per_person:
+    if held.claimed.purpose != SERVICE and pixel_id is None and differs_per_person(ctx, variant):
         return _cancelled(held.claimed, Reason.PERSONAL_CONTENT)
     return personal.envelope(ctx, held.claimed, permission, variant, pixel_id)
 

@@ -14,6 +14,7 @@ from pixel_service.storage.messages import Claimed, Result
 from pixel_service.usecases import links
 from pixel_service.usecases.content import Content
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.personal import message_id
 
 
 async def content(ctx: Context, connection: Connection, claimed: Claimed) -> Content | None:
@@ -116,7 +117,7 @@ async def record_confirmation_sent(ctx: Context, connection: Connection, claimed
                 at=result.sent_at,
                 content={
                     "sign_up": pending.sign_up_id,
-                    "message_id": f"<{claimed.message_id}@{ctx.policy.mail_domain}>",
+                    "message_id": f"<{message_id(ctx, claimed)}>",
                     "relay_reply": result.reply,
                 },
                 salt=ctx.ids(),

@@ -1,7 +1,8 @@
 """Verdicts for many recipients at a time: look up, rule, queue. Shared by requests, audiences and dry runs."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pixel_service.domain.address import Address, parse_address
@@ -13,7 +14,6 @@ from pixel_service.storage import consent, messages, sends, subscribers
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.messages import NewMessage
 from pixel_service.storage.subscribers import Known
-from pixel_service.usecases.content import Needs
 from pixel_service.usecases.context import Context
 
 #: Recipients per round trip to the database.
@@ -27,7 +27,10 @@ class Job:
     purpose: Purpose
     campaign_id: CampaignId | None
     send_id: SendId | None
-    needs: Needs
+    #: Recipient variables the content uses; nothing else of a recipient's is kept.
+    variables: frozenset[str]
+    #: See `Needs`.
+    personal_content: bool
     now: datetime
 
 
@@ -35,18 +38,46 @@ class Job:
 class Person:
     subscriber_id: SubscriberId
     language: str
-    #: Only what the content uses is kept.
     variables: Mapping[str, str]
 
 
-async def rule_recipients(
-    ctx: Context, connection: Connection, job: Job, recipients: Sequence[RecipientAsked]
-) -> tuple[Ruling, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Recipients of one request, looked at one by one before anything is locked."""
+
+    recipients: Sequence[RecipientAsked]
+    #: Those with an address worth looking up: their place and it, in the order of the address keys.
+    addresses: Sequence[tuple[int, Address]]
+    #: Place -> why its address is not looked up.
+    refused: Mapping[int, Ruling]
+
+
+async def read_addresses(recipients: Sequence[RecipientAsked]) -> Asked:
+    """10,000 addresses are a third of a second of work: others get their turn in between."""
+    seen: set[str] = set()
+    addresses: list[tuple[int, Address]] = []
+    refused: dict[int, Ruling] = {}
+    for index, recipient in enumerate(recipients):
+        if index % SLICE == 0:
+            await asyncio.sleep(0)
+        try:
+            address = parse_address(recipient.address)
+        except InvalidInput:
+            refused[index] = _refused(Reason.INVALID_ADDRESS)
+            continue
+        if address.key in seen:
+            refused[index] = _refused(Reason.DUPLICATE)
+            continue
+        seen.add(address.key)
+        addresses.append((index, address))
+    return Asked(recipients=recipients, addresses=sorted(addresses, key=lambda one: one[1].key), refused=refused)
+
+
+async def rule_recipients(ctx: Context, connection: Connection, job: Job, asked: Asked) -> tuple[Ruling, ...]:
     """In the order asked. A bad, unknown or repeated address is a ruling, never an error for the rest."""
-    rulings: list[Ruling | None] = [None] * len(recipients)
-    addresses = _distinct(recipients, rulings)
-    for start in range(0, len(addresses), SLICE):
-        part = addresses[start : start + SLICE]
+    rulings = dict(asked.refused)
+    for start in range(0, len(asked.addresses), SLICE):
+        part = asked.addresses[start : start + SLICE]
         known = await _look_up(ctx, connection, job, [address for _, address in part])
         people: dict[int, Person] = {}
         for index, address in part:
@@ -54,29 +85,10 @@ async def rule_recipients(
             if found is None:
                 rulings[index] = _refused(Reason.UNKNOWN_ADDRESS)
             else:
-                people[index] = _person(ctx, job, found, recipients[index])
+                people[index] = _person(ctx, job, found, asked.recipients[index])
         ruled = await rule_slice(ctx, connection, job, list(people.values()))
-        for index, ruling in zip(people, ruled, strict=True):
-            rulings[index] = ruling
-    return tuple(ruling for ruling in rulings if ruling is not None)
-
-
-def _distinct(recipients: Sequence[RecipientAsked], rulings: list[Ruling | None]) -> list[tuple[int, Address]]:
-    """Addresses worth looking up, with their place; the others are ruled on here."""
-    seen: set[str] = set()
-    addresses: list[tuple[int, Address]] = []
-    for index, recipient in enumerate(recipients):
-        try:
-            address = parse_address(recipient.address)
-        except InvalidInput:
-            rulings[index] = _refused(Reason.INVALID_ADDRESS)
-            continue
-        if address.key in seen:
-            rulings[index] = _refused(Reason.DUPLICATE)
-            continue
-        seen.add(address.key)
-        addresses.append((index, address))
-    return addresses
+        rulings.update(zip(people, ruled, strict=True))
+    return tuple(rulings[index] for index in range(len(asked.recipients)))
 
 
 def _refused(reason: Reason) -> Ruling:
@@ -87,21 +99,23 @@ async def _look_up(ctx: Context, connection: Connection, job: Job, addresses: Se
     """Marketing goes to people on record only; service mail may be the first we hear of an address."""
     keys = [address.key for address in addresses]
     known = await subscribers.find(connection, keys)
-    if job.purpose == SERVICE:
-        for address in addresses:
-            if address.key not in known:
-                subscriber_id = SubscriberId(ctx.ids())
-                if job.send_id is not None:
-                    subscriber_id = await subscribers.upsert(connection, address, new_id=subscriber_id, at=job.now)
-                known[address.key] = Known(subscriber_id=subscriber_id, language=None)
-    return known
+    if job.purpose != SERVICE:
+        return known
+    new = {SubscriberId(ctx.ids()): address for address in addresses if address.key not in known}
+    if new and job.send_id is not None:
+        await sends.add_addressees(connection, new, at=job.now)
+        # Under their own ids: somebody may have signed up in between.
+        return await subscribers.find(connection, keys)
+    return known | {
+        address.key: Known(subscriber_id=subscriber_id, language=None) for subscriber_id, address in new.items()
+    }
 
 
 def _person(ctx: Context, job: Job, known: Known, asked: RecipientAsked) -> Person:
     return Person(
         subscriber_id=known.subscriber_id,
         language=asked.language or known.language or ctx.policy.default_language,
-        variables={name: asked.variables[name] for name in sorted(job.needs.variables)},
+        variables={name: asked.variables[name] for name in sorted(job.variables)},
     )
 
 
@@ -128,9 +142,9 @@ async def rule_slice(ctx: Context, connection: Connection, job: Job, people: Seq
             rulings.append(_refused(Reason.DUPLICATE))
             continue
         standing = _standing(on_record, person.subscriber_id, job.purpose)
-        ruling = rule(job.purpose, standing, personal_content=job.needs.personal_content)
+        ruling = rule(job.purpose, standing, personal_content=job.personal_content)
         if ruling.verdict is not Verdict.REFUSED and job.send_id is not None:
-            ruling = _with_message(ruling, MessageId(ctx.ids()))
+            ruling = replace(ruling, message_id=MessageId(ctx.ids()))
             queue.append(_message(job, person, ruling))
         rulings.append(ruling)
     await messages.enqueue(connection, queue)

@@ -4,13 +4,16 @@ One transaction per request: the verdicts answered are the mails queued. An audi
 `expand_audience` walks it in slices, so a million people need no more memory than a thousand.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from pixel_service.domain.consent import SERVICE, Purpose, kind_of, slug_of
 from pixel_service.domain.errors import IdempotencyConflict, InvalidFields, InvalidInput, NotFound
 from pixel_service.domain.messages import CampaignId, SendId, Status
 from pixel_service.domain.sends import RecipientAsked, Ruling
 from pixel_service.storage import sends
+from pixel_service.storage.engine import Connection
 from pixel_service.usecases.content import Content, Needs, needs_of
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.rulings import (
@@ -19,10 +22,14 @@ from pixel_service.usecases.rulings import (
     count_audience,
     known_people,
     progress,
+    read_addresses,
     rule_recipients,
     rule_slice,
     unpack,
 )
+
+#: Problems told at once; 10,000 recipients without a variable are one mistake.
+_MOST_PROBLEMS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,31 +61,35 @@ class SendAnswer:
 
 async def send(ctx: Context, command: SendCommand) -> SendAnswer:
     """Raises `InvalidInput`/`InvalidFields` naming the field, `IdempotencyConflict`."""
+    async with ctx.db.read() as connection:
+        repeat = await _find_repeat(connection, command)
+    if repeat is not None:
+        return repeat
     needs = _check(ctx, command)
-    now = ctx.clock()
+    asked = None if command.recipients is None else await read_addresses(command.recipients)
     async with ctx.db.write() as connection:
         campaign = await sends.hold_campaign(
-            connection, name=command.campaign, purpose=command.purpose, new_id=CampaignId(ctx.ids()), at=now
+            connection, name=command.campaign, purpose=command.purpose, new_id=CampaignId(ctx.ids()), at=ctx.clock()
         )
-        repeat = await sends.find_repeat(
-            connection, api_key_id=command.api_key_id, idempotency_key=command.idempotency_key
-        )
-        if repeat is not None:
-            return _answer_again(repeat, command, needs)
+        new = _new_send(ctx, command, campaign.campaign_id, needs)
+        if not await sends.add(connection, new):
+            # The same request a second time, while the first was under way.
+            repeat = await _find_repeat(connection, command)
+            assert repeat is not None
+            return repeat
         _check_campaign(campaign, command)
-        new = _new_send(ctx, command, campaign.campaign_id)
-        await sends.add(connection, new)
-        if command.recipients is None:
-            return _answer(new, None, needs)
-        job = Job(purpose=command.purpose, campaign_id=campaign.campaign_id, send_id=new.send_id, needs=needs, now=now)
-        rulings = await rule_recipients(ctx, connection, job, command.recipients)
-        await sends.advance(connection, new.send_id, progress(rulings, finished_at=now, keep=True))
-    return _answer(new, rulings, needs)
+        if asked is None:
+            return _answer(new, None)
+        job = _job(command, needs, new)
+        rulings = await rule_recipients(ctx, connection, job, asked)
+        await sends.advance(connection, new.send_id, progress(rulings, finished_at=job.now, keep=True))
+    return _answer(new, rulings)
 
 
 async def dry_run(ctx: Context, command: SendCommand) -> SendAnswer:
     """The same decisions, nothing written."""
     needs = _check(ctx, command)
+    asked = None if command.recipients is None else await read_addresses(command.recipients)
     async with ctx.db.read() as connection:
         campaign = await sends.find_campaign(connection, command.campaign)
         if campaign is not None:
@@ -87,18 +98,19 @@ async def dry_run(ctx: Context, command: SendCommand) -> SendAnswer:
             purpose=command.purpose,
             campaign_id=campaign.campaign_id if campaign else None,
             send_id=None,
-            needs=needs,
+            variables=needs.variables,
+            personal_content=needs.personal_content,
             now=ctx.clock(),
         )
-        if command.recipients is not None:
-            rulings = await rule_recipients(ctx, connection, job, command.recipients)
-            counted = progress(rulings, finished_at=job.now, keep=False)
+        rulings = None if asked is None else await rule_recipients(ctx, connection, job, asked)
+        if rulings is None:
+            counted = await count_audience(ctx, connection, job)
         else:
-            rulings, counted = (), await count_audience(ctx, connection, job)
+            counted = progress(rulings, finished_at=None, keep=False)
     return SendAnswer(
         send_id=None,
         campaign_id=job.campaign_id,
-        rulings=None if command.recipients is None else rulings,
+        rulings=rulings,
         tracked=counted.tracked,
         untracked=counted.untracked,
         refused=counted.refused,
@@ -113,21 +125,23 @@ async def expand_audience(ctx: Context) -> int:
         current = await sends.next_to_expand(connection)
         if current is None:
             return 0
-        await sends.hold(connection, current.campaign_id)
+        now = ctx.clock()
+        campaign = await sends.hold(connection, current.campaign_id)
+        if campaign.cancelled_at is not None:
+            await sends.advance(connection, current.send_id, sends.Progress(finished_at=now))
+            return 1
         job = Job(
             purpose=current.purpose,
             campaign_id=current.campaign_id,
             send_id=current.send_id,
-            needs=needs_of(ctx, Content.from_json(current.content), current.purpose),
-            now=ctx.clock(),
+            variables=frozenset(),
+            personal_content=current.personal_content,
+            now=now,
         )
         ids = await sends.audience_after(connection, job.purpose, cursor=current.cursor or "", limit=SLICE)
         rulings = await rule_slice(ctx, connection, job, await known_people(ctx, connection, ids))
-        finished_at = job.now if len(ids) < SLICE else None
-        step = replace(
-            progress(rulings, finished_at=finished_at, keep=False), cursor=ids[-1] if ids else current.cursor
-        )
-        await sends.advance(connection, current.send_id, step)
+        step = progress(rulings, finished_at=now if len(ids) < SLICE else None, keep=False)
+        await sends.advance(connection, current.send_id, replace(step, cursor=ids[-1] if ids else None))
     return max(len(ids), 1)
 
 
@@ -146,21 +160,26 @@ def _check(ctx: Context, command: SendCommand) -> Needs:
     if command.purpose != SERVICE and not offered:
         raise InvalidInput("purpose", "not a newsletter on offer, and not service")
     needs = needs_of(ctx, command.content, command.purpose)
-    if command.recipients is None:
-        if command.purpose == SERVICE:
-            raise InvalidInput("audience", "service mail answers somebody's act and has no audience")
-        if needs.variables:
-            names = ", ".join(sorted(needs.variables))
-            raise InvalidInput("variables", f"an audience has no recipient variables; missing: {names}")
+    if command.recipients is not None:
+        problems = tuple(islice(_recipient_problems(ctx, command.recipients, needs), _MOST_PROBLEMS))
+        if problems:
+            raise InvalidFields(problems)
         return needs
-    problems = tuple(
-        InvalidInput(f"recipients[{index}].variables.{name}", "missing, the content uses it")
-        for index, recipient in enumerate(command.recipients)
-        for name in sorted(needs.variables - recipient.variables.keys())
-    )
-    if problems:
-        raise InvalidFields(problems[:100])
+    if command.purpose == SERVICE:
+        raise InvalidInput("audience", "service mail answers somebody's act and has no audience")
+    if needs.variables:
+        names = ", ".join(sorted(needs.variables))
+        raise InvalidInput("variables", f"an audience has no recipient variables; missing: {names}")
     return needs
+
+
+def _recipient_problems(ctx: Context, recipients: Sequence[RecipientAsked], needs: Needs) -> Iterator[InvalidInput]:
+    languages = ctx.catalogues.languages
+    for index, recipient in enumerate(recipients):
+        if recipient.language is not None and recipient.language not in languages:
+            yield InvalidInput(f"recipients[{index}].language", f"must be one of: {', '.join(languages)}")
+        for name in sorted(needs.variables - recipient.variables.keys()):
+            yield InvalidInput(f"recipients[{index}].variables.{name}", "missing, the content uses it")
 
 
 def _check_campaign(campaign: sends.Campaign, command: SendCommand) -> None:
@@ -170,7 +189,7 @@ def _check_campaign(campaign: sends.Campaign, command: SendCommand) -> None:
         raise InvalidInput("campaign", "the campaign was cancelled")
 
 
-def _new_send(ctx: Context, command: SendCommand, campaign_id: CampaignId) -> sends.NewSend:
+def _new_send(ctx: Context, command: SendCommand, campaign_id: CampaignId, needs: Needs) -> sends.NewSend:
     return sends.NewSend(
         send_id=SendId(ctx.ids()),
         campaign_id=campaign_id,
@@ -178,35 +197,44 @@ def _new_send(ctx: Context, command: SendCommand, campaign_id: CampaignId) -> se
         idempotency_key=command.idempotency_key,
         body_hash=command.body_hash,
         content=command.content.to_json(),
+        personal_content=needs.personal_content,
+        warnings=needs.warnings,
         created_at=ctx.clock(),
     )
 
 
-def _answer(new: sends.NewSend, rulings: tuple[Ruling, ...] | None, needs: Needs) -> SendAnswer:
+def _job(command: SendCommand, needs: Needs, new: sends.NewSend) -> Job:
+    return Job(
+        purpose=command.purpose,
+        campaign_id=new.campaign_id,
+        send_id=new.send_id,
+        variables=needs.variables,
+        personal_content=needs.personal_content,
+        now=new.created_at,
+    )
+
+
+async def _find_repeat(connection: Connection, command: SendCommand) -> SendAnswer | None:
+    """Same key, same body: the first answer again, from the row. Other body: a conflict."""
+    found = await sends.find_repeat(connection, api_key_id=command.api_key_id, idempotency_key=command.idempotency_key)
+    if found is None:
+        return None
+    if found.body_hash != command.body_hash:
+        raise IdempotencyConflict
+    return _answer(found, None if found.results is None else unpack(found.results))
+
+
+def _answer(accepted: sends.NewSend | sends.Send, rulings: tuple[Ruling, ...] | None) -> SendAnswer:
+    """What was known when the request was accepted, and no more, so that a repeat is answered alike: an audience has
+    its counts to come (`progress_of`)."""
     counted = progress(rulings or (), finished_at=None, keep=False)
     return SendAnswer(
-        send_id=new.send_id,
-        campaign_id=new.campaign_id,
+        send_id=accepted.send_id,
+        campaign_id=accepted.campaign_id,
         rulings=rulings,
         tracked=counted.tracked,
         untracked=counted.untracked,
         refused=counted.refused,
         finished=rulings is not None,
-        warnings=needs.warnings,
-    )
-
-
-def _answer_again(found: sends.Send, command: SendCommand, needs: Needs) -> SendAnswer:
-    """Same key, same body: the first answer again, from the row. Other body: a conflict."""
-    if found.body_hash != command.body_hash:
-        raise IdempotencyConflict
-    return SendAnswer(
-        send_id=found.send_id,
-        campaign_id=found.campaign_id,
-        rulings=None if found.results is None else unpack(found.results),
-        tracked=found.tracked,
-        untracked=found.untracked,
-        refused=found.refused,
-        finished=found.expanded_at is not None,
-        warnings=needs.warnings,
+        warnings=accepted.warnings,
     )

@@ -44,8 +44,10 @@ class SignUpReceived:
 
 
 async def sign_up(ctx: Context, command: SignUp) -> SignUpReceived:
-    """Raises `WordingOutdated` or `InvalidInput`, both of which depend on the form alone, never on the address."""
+    """Raises `WordingOutdated` or `InvalidInput`, neither of which depends on who is on record."""
     _check_form(ctx, command)
+    if not await ctx.takes_mail(command.address):
+        raise InvalidInput("address", "the domain of this address takes no mail")
     now = ctx.clock()
     async with ctx.db.write() as connection:
         subscriber_id = await subscribers.upsert(connection, command.address, new_id=SubscriberId(ctx.ids()), at=now)

@@ -37,9 +37,7 @@ class Pages:
         timezone: ZoneInfo,
         logo_href: str | None = None,
     ) -> None:
-        self._style = palette(company.brand_colour).css() + compact(
-            (STATIC / "pages.css").read_text(encoding="utf-8")
-        )
+        self._style = palette(company.brand_colour).css() + compact((STATIC / "pages.css").read_text(encoding="utf-8"))
         #: for the policy of every page: `style-src 'self' '<style_hash>'`
         self.style_hash = f"sha256-{b64encode(sha256(self._style.encode()).digest()).decode()}"
         shared: dict[str, object] = {
@@ -87,6 +85,7 @@ def _environment(
     environment = Environment(
         loader=FileSystemLoader(PAGES),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

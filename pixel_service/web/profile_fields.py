@@ -58,6 +58,9 @@ _SAID: Mapping[str, str] = {
     "an e-mail address is required": "Please enter your e-mail address.",
     "an e-mail address has at most # characters": "This e-mail address is too long.",
     "this is not a valid e-mail address": "Please enter a complete e-mail address, such as name@company.com.",
+    "the domain of this address takes no mail": (
+        "No mail can arrive at this address. Please check the part after the @."
+    ),
     "choose at least one": "Please choose at least one.",
     "choose a newsletter or a whitepaper; open tracking alone has nothing to measure": (
         "Please choose a newsletter or a whitepaper as well: on its own there is nothing to measure."

@@ -285,6 +285,8 @@ HOSTILE = {
     ),
     "many parts": b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\nx\r\n" * 2000,
     "unfinished html": b"Content-Type: text/html\r\n\r\n<![CDATA[ <! <!-- <a href=\"\r\n",
+    "nothing but openings": b"Content-Type: text/html\r\n\r\n" + b"<img <head <!doctype src" * 20_000,
+    "endless headers": b"X: y\r\n" * 5000 + b"Subject: " + b"x\r\n " * 50_000 + b"\r\n\r\nx\r\n",
     "unsubscribe nonsense": b"List-Unsubscribe: <http://[::>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\r\nx\r\n",
 }  # fmt: skip
 

@@ -251,12 +251,12 @@ async def test_an_unknown_account_costs_what_a_known_one_costs(ctx: Context) -> 
     assert not await verify_password(UNMATCHED_HASH, PASSWORD)
 
 
-async def test_hashes_are_argon2id_at_least_as_costly_as_rfc_9106_asks_and_salted(ctx: Context) -> None:
+async def test_hashes_are_salted_argon2id_of_at_least_46_mib(ctx: Context) -> None:
     one, other = await hash_password(ctx, PASSWORD), await hash_password(ctx, PASSWORD)
     assert one != other
     parameters = extract_parameters(one)
     assert parameters.type.name == "ID"
-    assert (parameters.memory_cost, parameters.time_cost) >= (64 * 1024, 3)
+    assert parameters.memory_cost >= 46 * 1024
     assert PasswordHasher().verify(one, PASSWORD)
 
 

@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, JsonValue, StrictBool, StringConstraints, field_validator, model_validator
 
 from pixel_service.domain.consent import Purpose
+from pixel_service.domain.errors import InvalidInput
 from pixel_service.domain.sends import MAX_RECIPIENTS, RecipientAsked
 from pixel_service.domain.signup import FIELD_LIMITS, Choice, Profile, parse_profile
 from pixel_service.usecases.content import Content
 from pixel_service.web.api.problems import Body
 
-_LINE = r"^[^\x00-\x1f\x7f\u0085\u2028\u2029]+$"
+#: No line breaks, control characters or reversals of direction: it stands in headers, lists and logs.
+_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$"
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,59}$"
 #: Rendered mails over 100 KB are clipped by Gmail; the rest of a million characters is markup that inlining drops.
 _MAX_HTML = 1_000_000
@@ -35,8 +37,8 @@ TypedAddress = Annotated[str, StringConstraints(max_length=320)]
 Version = Annotated[str, StringConstraints(min_length=1, max_length=20)]
 
 
-def _names(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Names are Jinja names, values finite, all of it small enough to be rendered for everybody."""
+def _bounded(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Finite numbers (JSON's `1e999` is none), and all of it small enough to be kept and rendered."""
     if _size(values, depth=1) > _MAX_JSON:
         raise ValueError(f"must have at most {_MAX_JSON} characters in all")
     return values
@@ -88,17 +90,18 @@ class SendRequest(Body):
     template: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")] | None = None
     html: Annotated[str, StringConstraints(min_length=1, max_length=_MAX_HTML)] | None = None
     text: Annotated[str, StringConstraints(min_length=1, max_length=_MAX_TEXT)] | None = None
-    variables: Annotated[dict[Name, JsonValue], Field(max_length=_MAX_VARIABLES), AfterValidator(_names)] = {}
+    variables: Annotated[dict[Name, JsonValue], AfterValidator(_bounded)] = Field(default={}, max_length=_MAX_VARIABLES)
     recipients: Annotated[list[Recipient], Field(min_length=1, max_length=MAX_RECIPIENTS)] | None = None
     audience: Literal["subscribers"] | None = None
     dry_run: StrictBool = False
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
+        """Not as `ValueError`: of the model as a whole pydantic can not say which field it is."""
         if (self.template is None) == (self.html is None):
-            raise ValueError("give either template or html")
+            raise InvalidInput("template", "give either template or html")
         if (self.recipients is None) == (self.audience is None):
-            raise ValueError("give either recipients or audience")
+            raise InvalidInput("recipients", "give either recipients or audience")
         return self
 
     def content(self) -> Content:
@@ -122,9 +125,15 @@ class ChoiceMade(Body):
     wording_version: Version
 
 
-class ProfileTyped(Body):
-    """Optional details, all empty by default; bounded where they are parsed (domain/signup.py)."""
+class SignUpRequest(Body):
+    """POST /v1/sign-ups. The optional details stand beside the address, under the names a form posts them by; their
+    bounds are the domain's."""
 
+    address: TypedAddress
+    language: LanguageCode | None = None
+    choices: Annotated[list[ChoiceMade], Field(min_length=1, max_length=20)]
+    notice_version: Version
+    form_url: Annotated[str, StringConstraints(max_length=500, pattern=_LINE), AfterValidator(_web_address)]
     salutation: str = ""
     first_name: str = ""
     last_name: str = ""
@@ -133,28 +142,20 @@ class ProfileTyped(Body):
     function: str = ""
     interests: str = ""
 
-    def parsed(self) -> Profile:
-        return parse_profile({name: str(getattr(self, name)) for name in FIELD_LIMITS})
-
-
-class SignUpRequest(Body):
-    """POST /v1/sign-ups"""
-
-    address: TypedAddress
-    language: LanguageCode | None = None
-    choices: Annotated[list[ChoiceMade], Field(min_length=1, max_length=20)]
-    notice_version: Version
-    form_url: Annotated[str, StringConstraints(max_length=500, pattern=_LINE), AfterValidator(_web_address)]
-    profile: ProfileTyped = ProfileTyped()
-
     @field_validator("choices")
     @classmethod
     def _each_once(cls, choices: list[ChoiceMade]) -> list[ChoiceMade]:
-        if len({choice.purpose for choice in choices}) < len(choices):
-            raise ValueError("a purpose is named twice")
+        purposes = [choice.purpose for choice in choices]
+        for index, purpose in enumerate(purposes):
+            if purpose in purposes[:index]:
+                raise InvalidInput(f"choices[{index}].purpose", "named twice")
         return choices
 
     def chosen(self) -> tuple[Choice, ...]:
         return tuple(
             Choice(purpose=Purpose(choice.purpose), wording_version=choice.wording_version) for choice in self.choices
         )
+
+    def profile(self) -> Profile:
+        """Raises `InvalidFields`."""
+        return parse_profile({name: str(getattr(self, name)) for name in FIELD_LIMITS})

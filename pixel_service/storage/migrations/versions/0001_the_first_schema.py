@@ -120,6 +120,8 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sa.String(length=255), nullable=False),
         sa.Column("body_hash", sa.String(length=64), nullable=False),
         sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("personal_content", sa.Boolean(), nullable=False),
+        sa.Column("warnings", sa.JSON(), nullable=False),
         sa.Column("created_at", columns.Moment(timezone=True), nullable=False),
         sa.Column("results", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("cursor", sa.String(length=26), nullable=True),

@@ -1,0 +1,5 @@
+"""`python -m pixel_service` is `pixel-service`."""
+
+from pixel_service.cli import app
+
+app()

@@ -1,0 +1,28 @@
+"""Whether the domain of an address takes mail at all: a DNS look-up, optional, and kind in doubt (S4)."""
+
+import asyncio
+
+from email_validator import EmailUndeliverableError, validate_email
+
+from pixel_service.domain.address import Address
+
+_TIMEOUT_SECONDS = 3
+
+
+async def takes_mail(address: Address) -> bool:
+    """False only when DNS says that no mail can arrive there (no MX, no address, or a null MX, RFC 7505).
+    A resolver that is slow or broken is no reason to turn somebody away."""
+    return await asyncio.to_thread(_look_up, address.normalised)
+
+
+def _look_up(address: str) -> bool:
+    try:
+        validate_email(address, check_deliverability=True, timeout=_TIMEOUT_SECONDS)
+    except EmailUndeliverableError:
+        return False
+    return True
+
+
+async def believe(_address: Address) -> bool:
+    """For an operator who does not want the look-up."""
+    return True

@@ -1,0 +1,36 @@
+"""What machines ask: is the process alive, can it work, what does it measure. No answer names a person or a secret."""
+
+from collections.abc import Callable
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from pixel_service.domain.errors import StorageUnavailable
+from pixel_service.storage.migrations import is_current
+from pixel_service.web.views import context_of
+
+_log = structlog.get_logger(__name__)
+
+
+async def live(_request: Request) -> Response:
+    """GET /health/live: the process answers. Restarting it would not bring a database back, so none is asked."""
+    return PlainTextResponse("alive\n")
+
+
+async def ready(request: Request) -> Response:
+    """GET /health/ready: the database is reachable and has exactly this version's schema."""
+    try:
+        if await is_current(context_of(request).db):
+            return PlainTextResponse("ready\n")
+        reason = "schema"
+    except StorageUnavailable:
+        reason = "database"
+    _log.warning("not ready", action="ready", reason=reason)
+    return PlainTextResponse(f"not ready: {reason}\n", 503)
+
+
+async def metrics(request: Request) -> Response:
+    """GET /metrics, Prometheus text format."""
+    render: Callable[[], bytes] = request.app.state.metrics
+    return Response(render(), media_type="text/plain; version=0.0.4; charset=utf-8")

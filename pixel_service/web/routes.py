@@ -1,0 +1,120 @@
+"""The whole URL space on one page, and the application it becomes.
+
+Every path a person or a program can reach stands in `routes`; only the pixel does not: `Site` hands everything below
+``/o/`` to it before anything else looks at the request. HEAD is answered wherever GET is.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pixel_service.settings import Settings
+from pixel_service.usecases.context import Context
+from pixel_service.web import confirm, download, health, notice, preferences, signup, static, withdrawal
+from pixel_service.web.api import offers, reports as api_reports, send, sign_ups
+from pixel_service.web.console import login, reports as console_reports
+from pixel_service.web.errors import answer
+from pixel_service.web.pages import Pages
+from pixel_service.web.security import Rules, guards
+
+Handler = Callable[[Request], Awaitable[Response]]
+_PIXELS = "/o/"
+
+
+def routes() -> list[BaseRoute]:
+    return [
+        # What anybody may see
+        _at("/", get=signup.list_offers),
+        *_sign_up_pages("newsletter"),
+        *_sign_up_pages("whitepaper"),
+        _at("/privacy", get=notice.show_privacy),
+        _at("/imprint", get=notice.show_imprint),
+        _at("/robots.txt", get=notice.robots),
+        _at("/static/logo.png", get=static.logo),
+        Mount("/static", static.Files()),
+        # Links in mails: the token says who and what for
+        _at("/c/{token}", get=confirm.show_choices, post=confirm.press),
+        _at("/c/{token}/resend", post=confirm.resend),
+        _at("/p/{token}", get=preferences.show_preferences, post=preferences.submit_preferences),
+        _at("/p/{token}/stop-all", post=preferences.stop_all),
+        _at("/u/{token}", get=withdrawal.show_unsubscribe, post=withdrawal.unsubscribe),
+        _at("/t/{token}", get=withdrawal.show_stop_tracking, post=withdrawal.stop_tracking),
+        _at("/d/{token}", get=download.fetch, post=download.ask_again),
+        # JSON
+        _at("/v1/offers/{kind}/{slug}", get=offers.show),
+        Route("/v1/sign-ups", sign_ups.create, methods=["POST", "OPTIONS"]),
+        _at("/v1/send", post=send.create),
+        _at("/v1/sends/{send_id}", get=send.show),
+        _at("/v1/campaigns/{campaign_id}/report", get=api_reports.show),
+        # Colleagues
+        _at("/console/login", get=login.show, post=login.log_in),
+        _at("/console/logout", post=login.log_out),
+        _at("/console/", get=console_reports.list_campaigns),
+        _at("/console/campaigns/{campaign_id}", get=console_reports.show_campaign),
+        # Machines
+        _at("/health/live", get=health.live),
+        _at("/health/ready", get=health.ready),
+        _at("/metrics", get=health.metrics),
+    ]
+
+
+def _sign_up_pages(kind: str) -> tuple[BaseRoute, ...]:
+    form, submit = partial(signup.show_form, kind=kind), partial(signup.submit_form, kind=kind)
+    return (_at(f"/{kind}/{{slug}}", get=form, post=submit),)
+
+
+def _at(path: str, *, get: Handler | None = None, post: Handler | None = None) -> Route:
+    """One route per path, so that a wrong method is told all the right ones."""
+    handlers = {method: handler for method, handler in (("GET", get), ("HEAD", get), ("POST", post)) if handler}
+
+    async def handle(request: Request) -> Response:
+        return await handlers[request.method](request)
+
+    return Route(path, handle, methods=list(handlers))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebState:
+    """What handlers reach for in `request.app.state`, and the pixel beside them."""
+
+    ctx: Context
+    pages: Pages
+    settings: Settings
+    #: PNG, scaled for pages; None: the name stands in its place.
+    logo: bytes | None
+    #: Renders what Prometheus scrapes.
+    metrics: Callable[[], bytes]
+    #: Answers everything below ``/o/``.
+    pixel: ASGIApp
+
+
+class Site:
+    """The hot path first: a pixel request meets no routing, no guard and no error page."""
+
+    def __init__(self, site: ASGIApp, pixel: ASGIApp) -> None:
+        self.site, self.pixel = site, pixel
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_pixel = scope["type"] == "http" and scope["path"].startswith(_PIXELS)
+        await (self.pixel if is_pixel else self.site)(scope, receive, send)
+
+
+def build_web(state: WebState) -> ASGIApp:
+    rules = Rules(
+        base_url=state.ctx.policy.base_url,
+        style_hash=state.pages.style_hash,
+        allowed_hosts=state.settings.allowed_hosts,
+    )
+    site = Starlette(routes=routes(), middleware=guards(rules), exception_handlers={HTTPException: answer})
+    # A redirect would repeat the Host header (X4).
+    site.router.redirect_slashes = False
+    for name in ("ctx", "pages", "settings", "logo", "metrics"):
+        setattr(site.state, name, getattr(state, name))
+    return Site(site, state.pixel)

@@ -1,0 +1,150 @@
+"""For every page template, values as the handlers pass them: the tests render all pages in all languages with them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+LONG = " ".join(["Er informiert über Glasfaserausbauplanung, Netzwerktechnik und Verfügbarkeitsprüfungen."] * 8)
+MOMENT = "22. November 2026, 10:15 Uhr (MEZ)"
+PREFERENCES = {"preferences_href": "/p/abcdefghijklmnopqrstuvwxyz"}
+
+#: Values of any shape, as templates take them: the one place where a test needs no more of their types.
+Values = Mapping[str, Any]
+
+
+def choice(name: str, **more: object) -> Values:
+    text = f"Ja, Nordlicht darf mir {name} senden.\n\n{LONG}\n\nWiderruf: datenschutz@nordlicht.example"
+    summary = text.partition("\n\n")[0]
+    return {"name": name, "label": f"Label of {name}", "text": text, "summary": summary, "version": "2026-11", **more}
+
+
+OFFER = {
+    "kind": "newsletter",
+    "slug": "blog",
+    "title": "Netzwerk-Blog",
+    "description": "Zweimal im Monat.",
+    "topics": ["Glasfaser", "IT-Sicherheit"],
+}
+PROFILE = [
+    {
+        "name": "salutation",
+        "label": "Anrede",
+        "type": "text",
+        "autocomplete": "honorific-prefix",
+        "maxlength": 40,
+        "options": [("", "keine Angabe"), ("ms", "Frau")],
+    },
+    {
+        "name": "company",
+        "label": "Firma",
+        "type": "text",
+        "autocomplete": "organization",
+        "maxlength": 120,
+        "options": None,
+    },
+]
+SIGN_UP: Values = {
+    "offer": OFFER,
+    "choices": [choice("newsletter-blog", checked=False), choice("tracking-opens", checked=False)],
+    "values": {},
+    "errors": {},
+    "profile_fields": PROFILE,
+    "outdated": False,
+    "notice_version": "2026-11",
+    "privacy_href": "/privacy?lang=de",
+    "action": "/newsletter/blog",
+}
+CONFIRM: Values = {
+    "choices": [choice("newsletter-blog", checked=True), choice("tracking-opens", checked=True)],
+    "requested_at": MOMENT,
+    "action": "/c/abcdefghijklmnopqrstuvwxyz",
+}
+TIMELINE = [{"label": f"{hour}:00", "opens": 40 - hour, "machine": hour % 3} for hour in range(24)]
+CAMPAIGN: Values = {
+    "name": "Blog November",
+    "figures": [{"label": "Versendet", "value": "12.480", "hint": "an bestätigte Adressen"}],
+    "timeline": TIMELINE,
+    "clients": [{"label": "Outlook", "opens": 377}],
+    "withdrawn_since": "Seither haben 12 Personen widerrufen.",
+}
+LISTED = {"href": "/console/campaigns/x", "name": "Blog November", "sent_at": MOMENT}
+COUNTED = {"sent": 12480, "tracked": 4310, "unique": 1129, "machine": 388}
+
+#: template -> the states it is seen in
+PAGES: Mapping[str, tuple[Values, ...]] = {
+    "offers": (
+        {
+            "newsletters": [{"title": "Netzwerk-Blog", "description": "Zweimal im Monat.", "href": "/newsletter/blog"}],
+            "whitepapers": [{"title": "Glasfaser", "description": "Leitfaden.", "href": "/whitepaper/glasfaser"}],
+        },
+        {"newsletters": [], "whitepapers": []},
+    ),
+    "sign_up": (
+        SIGN_UP,
+        {
+            **SIGN_UP,
+            "offer": {**OFFER, "kind": "whitepaper", "topics": []},
+            "outdated": True,
+            "values": {"address": "anna@", "company": "Beispiel AG", "salutation": "ms"},
+            "errors": {"address": "Die Adresse ist unvollständig.", "choices": "Wählen Sie mindestens eines."},
+        },
+        {**SIGN_UP, "profile_fields": []},
+    ),
+    "check_mail": ({"address": "anna@beispiel.example", "valid_until": MOMENT},),
+    "mail_sent": ({},),
+    "confirm": (CONFIRM,),
+    "confirmed": (
+        {
+            "confirmed": ["Netzwerk-Blog"],
+            "refused": ["Messung"],
+            "downloads": [{"title": "Glasfaser", "href": "/d/x"}],
+            **PREFERENCES,
+        },
+        {"confirmed": [], "refused": ["Messung"], "downloads": [], **PREFERENCES},
+    ),
+    "already_confirmed": (PREFERENCES,),
+    "link_expired": ({"action": "/c/x/resend"}, {"action": None}),
+    "link_unknown": ({},),
+    "preferences": tuple(
+        {
+            "choices": [
+                choice("newsletter-blog", active=True, since=MOMENT),
+                choice("tracking-opens", active=False, since=None),
+            ],
+            "action": "/p/x",
+            "stop_all_action": "/p/x/stop",
+            "saved": saved,
+            "mail_sent": mail_sent,
+            "outdated": outdated,
+        }
+        for saved, mail_sent, outdated in (
+            (False, False, False),
+            (True, False, False),
+            (True, True, False),
+            (False, False, True),
+        )
+    ),
+    "withdraw": tuple(
+        {"what": what, "label": "Netzwerk-Blog", "action": "/u/x", **PREFERENCES} for what in ("newsletter", "tracking")
+    ),
+    "receipt": tuple(
+        {
+            "withdrawn": withdrawn,
+            "opens": 1204,
+            "pixels": 17,
+            "mails": 1,
+            "at": MOMENT,
+            "mail_sent": not withdrawn,
+            **PREFERENCES,
+        }
+        for withdrawn in (["Messung"], [])
+    ),
+    "download_expired": ({"action": "/d/x"}, {"action": None}),
+    "privacy": (
+        {"notice": [("", ["Fassung."]), ("Wer", ["Wir, siehe https://nordlicht.example"])], "version": "2026-11"},
+    ),
+    "imprint": ({},),
+    "error": ({"status": 404, "title": "Diese Seite gibt es nicht", "detail": "Bitte prüfen Sie die Adresse."},),
+    "console/login": ({"error": None, "next": "/console/"}, {"error": "Passt nicht zusammen.", "next": "/console/"}),
+    "console/campaigns": ({"campaigns": [{**LISTED, **COUNTED}]}, {"campaigns": []}),
+    "console/campaign": (CAMPAIGN, {**CAMPAIGN, "timeline": [], "clients": []}),
+}

@@ -68,6 +68,7 @@ def policy_of(settings: Settings) -> Policy:
         ask_again_after=timedelta(days=settings.ask_again_after_days),
         recording_window=timedelta(days=settings.recording_window_days),
         strip_foreign_pixels=settings.strip_foreign_pixels,
+        lease=timedelta(seconds=settings.lease_seconds),
         smtp_connections=settings.smtp_connections,
     )
 
@@ -79,7 +80,8 @@ def catalogue_of(settings: Settings) -> Catalogue:
 def _composer(settings: Settings, catalogues: Catalogues) -> Composer:
     templates = MailTemplates(find_templates_folder(), catalogues.translations, company_of(settings))
     sender = Sender(from_name=settings.from_name, from_address=settings.from_address, reply_to=settings.reply_to)
-    return Composer(templates, sender, base_url=settings.base_url)
+    logo_url = f"{settings.base_url}/static/logo.png" if settings.logo_file else None
+    return Composer(templates, sender, base_url=settings.base_url, logo_url=logo_url)
 
 
 def _transport(settings: Settings) -> SmtpTransport:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import structlog
 
 from pixel_service.observability import Metrics
+from pixel_service.usecases import accounts
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.deliver import Desk, deliver_batch
 from pixel_service.usecases.send import expand_audience
@@ -36,7 +37,14 @@ def steps(ctx: Context, metrics: Metrics) -> tuple[Step, ...]:
     return (
         Step(name="expand_audience", run=lambda: expand_audience(ctx), idle=timedelta(seconds=1)),
         Step(name="deliver", run=deliver, idle=timedelta(milliseconds=500)),
+        Step(name="forget_stale", run=lambda: _once(accounts.forget_stale(ctx)), idle=timedelta(hours=1)),
     )
+
+
+async def _once(work: Awaitable[int]) -> int:
+    """For a step that leaves nothing over: it waits its time whatever it did."""
+    await work
+    return 0
 
 
 async def run_jobs(ctx: Context, metrics: Metrics, stop: asyncio.Event) -> None:

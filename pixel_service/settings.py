@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 PREFIX = "PIXEL_"
 #: Names with our prefix that are read elsewhere: by the send command and by the test run.
@@ -53,20 +52,20 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 Text = Annotated[str, Field(max_length=300)]
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # The service
     base_url: Annotated[str, AfterValidator(_origin)]
-    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode]
+    secret_keys: tuple[SecretStr, ...]
     database_url: str = "sqlite:///pixel.db"
     database_connections: Annotated[int, Field(ge=2, le=100)] = 10
     listen_host: str = "127.0.0.1"
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
-    form_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode] = ()
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    form_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     honour_gpc: bool = True
 
     # The mails
@@ -82,6 +81,7 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = None
     smtp_connections: Annotated[int, Field(ge=1, le=100)] = 10
     smtp_timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 30
+    lease_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     strip_foreign_pixels: bool = False
 
     # The rules

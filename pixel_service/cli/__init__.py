@@ -2,18 +2,18 @@
 
 import typer
 
-from pixel_service.cli import demo, key, ledger, send, serve, user
+from pixel_service.cli import key, ledger, user
+from pixel_service.cli.demo import demo
+from pixel_service.cli.send import send
+from pixel_service.cli.serve import migrate, serve, work
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Email open tracking that people agreed to.",
 )
-app.command("serve")(serve.serve)
-app.command("work")(serve.work)
-app.command("migrate")(serve.migrate)
-app.command("demo")(demo.demo)
-app.command("send")(send.send)
+for command in (serve, work, migrate, demo, send):
+    app.command()(command)
 app.add_typer(user.app, name="user")
 app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")

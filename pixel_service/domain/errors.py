@@ -8,6 +8,8 @@ PixelServiceError
 ├── NotFound              a thing named by an authorised caller does not exist
 ├── LedgerBroken          the hash chain does not verify; names the first bad entry
 ├── PublishedTextChanged  a published wording or notice was edited in place
+├── CatalogueInvalid      (catalogue.py) the operator's files, every problem at once
+├── CannotListen          (cli) the port is taken
 └── StorageUnavailable    the database did not store it: locked, full, gone
 
 Only `web/errors.py` turns these into status codes. None is frozen: Python itself writes an exception's traceback.

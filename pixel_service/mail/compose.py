@@ -4,12 +4,13 @@ recipients is done once, in `Composer.prepare`; `Prepared.compose` fills in valu
 No clock, no chance, no I/O here: time, ids and links come with the recipient. DKIM is added elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pixel_service.mail import mime
 from pixel_service.mail.assembly import PIXEL, Finished, Mold, finish, mold, subject_field
-from pixel_service.mail.content import LINKS, Content, Rendered, Source
+from pixel_service.mail.content import LINKS, Content, JsonValue, Rendered, Source
 from pixel_service.mail.errors import ContentInvalid
 from pixel_service.mail.fields import Recipient, Sender, fields_of
 from pixel_service.mail.personal import FIRST_PLACE, DependsOnRecipient, Holder, Personal, Unknown, without_stand_ins
@@ -26,11 +27,15 @@ _KEPT_MOLDS = 32
 
 
 class Composer:
-    """`base_url` is the public address of this service; images of its host are our own."""
+    """`base_url` is the public address of this service; images of its host are our own. `logo_url` is the same for
+    everybody; without one the company's name stands in its place."""
 
-    def __init__(self, templates: MailTemplates, sender: Sender, *, base_url: str) -> None:
+    def __init__(
+        self, templates: MailTemplates, sender: Sender, *, base_url: str, logo_url: str | None = None
+    ) -> None:
         self._templates = templates
         self._base_url = base_url.rstrip("/")
+        self._logo_url = logo_url or ""
         reply_to = mime.folded("Reply-To", mime.mailbox(None, sender.reply_to)) if sender.reply_to else b""
         self._from = mime.folded("From", mime.mailbox(sender.from_name, sender.from_address))
         self._reply_to = reply_to
@@ -41,24 +46,38 @@ class Composer:
         """Raises `ContentInvalid` for content that can not become a mail. Takes some ten milliseconds."""
         if tracked and not source.marketing:
             raise ValueError("service mail is never tracked")
-        content = Content(
-            self._templates,
-            source,
-            {
-                "company": dict(self._templates.company),
-                "base_url": self._base_url,
-                "imprint_url": f"{self._base_url}/imprint?lang={language}",
-                "privacy_url": f"{self._base_url}/privacy?lang={language}",
-                "language": language,
-                "tracked": tracked,
-                "marketing": source.marketing,
-            },
+        fixed: dict[str, JsonValue] = {
+            "company": dict(self._templates.company),
+            "base_url": self._base_url,
+            "logo_url": self._logo_url,
+            "imprint_url": f"{self._base_url}/imprint?lang={language}",
+            "privacy_url": f"{self._base_url}/privacy?lang={language}",
+            "language": language,
+            "tracked": tracked,
+            "marketing": source.marketing,
+        }
+        frame = _Frame(
+            head=self._from,
+            tail=self._reply_to + mime.header("Content-Language", language) + b"MIME-Version: 1.0\r\n",
+            hello=self._templates.gettext(language, "Hello,").rstrip(","),
         )
         own_host = urlsplit(self._base_url).hostname or ""
-        finishing = _Finishing(content, tracked=tracked, own_host=own_host, strip=strip_foreign_pixels)
-        tail = f"{mime.header('Content-Language', language).decode()}MIME-Version: 1.0\r\n".encode("ascii")
-        hello = self._templates.gettext(language, "Hello,").rstrip(",")
-        return Prepared(finishing, head=self._from, tail=self._reply_to + tail, hello=hello)
+
+        def bringing(names: frozenset[str]) -> Prepared:
+            content = Content(self._templates, source, fixed, names)
+            finishing = _Finishing(content, tracked=tracked, own_host=own_host, strip=strip_foreign_pixels)
+            return Prepared(finishing, frame, bringing)
+
+        return bringing(frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    #: header fields before and after those of the recipient
+    head: bytes
+    tail: bytes
+    #: how to greet somebody without a name
+    hello: str
 
 
 class _Finishing:
@@ -99,10 +118,12 @@ class _Finishing:
 class Prepared:
     """One send in one language and one variant, ready for its recipients."""
 
-    def __init__(self, finishing: _Finishing, *, head: bytes, tail: bytes, hello: str) -> None:
+    def __init__(self, finishing: _Finishing, frame: _Frame, bringing: "Callable[[frozenset[str]], Prepared]") -> None:
         self._finishing = finishing
+        self._bringing = bringing
+        self._others: dict[frozenset[str], Prepared] = {}
         self._content = content = finishing.content
-        self._head, self._tail, self._hello = head, tail, hello
+        self._frame = frame
         for_all = finishing.for_all()
         samples = (
             [for_all] if for_all else [finishing.for_one(dict.fromkeys(content.filled_in, text)) for text in ("x", "")]
@@ -125,10 +146,18 @@ class Prepared:
         large = max(finished.html_size for _holder, finished in found) > LARGE_HTML
         self.warnings: tuple[str, ...] = ("html_over_100_kb",) if large else ()
 
+    @property
+    def renders_once(self) -> bool:
+        """Whether one rendering serves all recipients; else templates run for each, and equal outcomes are kept."""
+        return self._mold is not None
+
     def compose(self, recipient: Recipient) -> bytes:
         """The complete message, CRLF, 7-bit. Raises `ContentInvalid` for what is wrong with this recipient."""
         if (recipient.pixel_url is not None) != self._finishing.tracked:
             raise ValueError("a pixel belongs into every tracked mail and into no other")
+        brought = self._content.left_out.intersection(recipient.variables)
+        if brought:
+            return self._with(frozenset(brought)).compose(recipient)
         values = self._values(recipient)
         if self._mold is not None:
             filled, order = self._mold, self._order
@@ -142,19 +171,26 @@ class Prepared:
                 raise ContentInvalid("variables", f"{name} is missing")
         return b"".join(
             (
-                self._head,
+                self._frame.head,
                 fields_of(recipient),
                 filled.fixed_subject or subject_field(filled.subject_for(texts)),
-                self._tail,
+                self._frame.tail,
                 filled.content_type,
                 filled.body_for(texts, recipient.pixel_url),
             )
         )
 
+    def _with(self, names: frozenset[str]) -> "Prepared":
+        """For recipients who bring what the templates can do without: `personal_urls` did not look at that."""
+        other = self._others.get(names)
+        if other is None:
+            other = self._others[names] = self._bringing(names)
+        if other.personal_urls and not self.personal_urls and not self._finishing.tracked:
+            raise ContentInvalid("variables", f"{', '.join(sorted(names))}: would be part of a personal URL")
+        return other
+
     def _values(self, recipient: Recipient) -> dict[str, str]:
         content, given = self._content, recipient.variables
-        if not content.left_out.isdisjoint(given):
-            raise ContentInvalid("variables", "a recipient brings a name that the send did not announce as supplied")
         missing = content.names.difference(given)
         if missing:
             raise ContentInvalid("variables", f"{', '.join(sorted(missing))}: missing for a recipient")
@@ -163,7 +199,7 @@ class Prepared:
             values.setdefault(name, "")
         if not values.get("greeting", "-"):
             names = (values.get(name, "") for name in ("first_name", "last_name"))
-            values["greeting"] = " ".join([self._hello, *filter(None, names)])
+            values["greeting"] = " ".join([self._frame.hello, *filter(None, names)])
         return values
 
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, Template, TemplateError, TemplateSyntaxError
 
 from pixel_service.mail.errors import ContentInvalid
 from pixel_service.mail.personal import Holder, Personal, render, without_stand_ins
-from pixel_service.mail.personal_urls import Names, findings
+from pixel_service.mail.personal_urls import Names, findings, looks_like_url
 from pixel_service.mail.sandbox import Absent, PipelineEnvironment, bounded_result, variables_for
 from pixel_service.mail.templates import MailTemplates, Outline, outline_of
 
@@ -23,7 +23,7 @@ PERSON = frozenset(["greeting", "salutation", "first_name", "last_name", "compan
 #: Links a mail may have for itself (D4); never measured. Printing one that the recipient lacks is an error.
 LINKS = frozenset(["unsubscribe_url", "preferences_url", "stop_tracking_url", "download_url", "confirm_url"])
 #: The same for every recipient and not the send's to choose.
-FIXED = frozenset(["company", "imprint_url", "privacy_url", "base_url", "language", "tracked", "marketing"])
+FIXED = frozenset(["company", "imprint_url", "privacy_url", "base_url", "logo_url", "language", "tracked", "marketing"])
 
 #: What goes wrong in a template of somebody else while it runs.
 _FAILURES = (
@@ -36,6 +36,7 @@ _FAILURES = (
     RecursionError,
     MemoryError,
 )
+_NOT_TRACKED = Absent("stop_tracking_url exists in tracked mails only: put it inside {% if tracked %}")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 
 _markup = PipelineEnvironment(autoescape=True)
@@ -55,8 +56,6 @@ class Source:
     #: its text part as Jinja source; made from the HTML when absent
     text: str | None = None
     variables: Mapping[str, JsonValue]
-    #: names that recipients of this send bring along although the template can do without them (``is defined``)
-    supplied: frozenset[str] = frozenset()
     #: advertising carries unsubscribe links, service mail only the imprint
     marketing: bool
 
@@ -87,7 +86,10 @@ class _Part:
 class Content:
     """The templates of a send with everything filled in that is the same for all recipients."""
 
-    def __init__(self, templates: MailTemplates, source: Source, fixed: Mapping[str, JsonValue]) -> None:
+    def __init__(
+        self, templates: MailTemplates, source: Source, fixed: Mapping[str, JsonValue], brought: frozenset[str]
+    ) -> None:
+        """`brought` are names the templates can do without (``is defined``) and a recipient has nevertheless."""
         self._source = source
         self._tracked = bool(fixed["tracked"])
         self._imprint_url = str(fixed["imprint_url"])
@@ -96,16 +98,16 @@ class Content:
         self._footer_html = _own_part(templates, own, "_appended_footer.html.j2")
         self._footer_text = _own_part(templates, own, "_appended_footer.txt.j2")
         self._given: dict[str, object] = {**_clean(source), **fixed}
+        self._urls = frozenset(name for name, value in self._given.items() if looks_like_url(str(value)))
         if not self._tracked:
-            hint = "stop_tracking_url exists in tracked mails only: put it inside {% if tracked %}"
-            self._given["stop_tracking_url"] = Absent(hint)
+            self._given["stop_tracking_url"] = _NOT_TRACKED
         outlines = [part.outline for part in (self._subject, self._html, self._text) if part]
         outside = frozenset().union(*(outline.names for outline in outlines)) - set(own.globals) - set(self._given)
         if source.subject:
             outside -= {"subject"}
         optional = frozenset().union(*(outline.optional for outline in outlines)) - PERSON - LINKS
-        #: names the templates can do without and no recipient brings
-        self.left_out = (optional - source.supplied) & outside
+        #: names the templates can do without, and which are left out
+        self.left_out = (optional - brought) & outside
         #: names a recipient has to bring
         self.names = outside - optional - PERSON - LINKS
         #: names that may be missing and are empty then
@@ -114,8 +116,7 @@ class Content:
         self.personal_urls = self._has_personal_urls(outside - self.left_out)
 
     def _has_personal_urls(self, outside: frozenset[str]) -> bool:
-        urls = frozenset(name for name, value in self._given.items() if "://" in str(value) or "www." in str(value))
-        names = Names(personal=outside - LINKS, links=LINKS - set(self._given), urls=urls)
+        names = Names(personal=outside - LINKS, links=LINKS - set(self._given), urls=self._urls)
         personal = False
         for part in filter(None, (self._html, self._text)):
             for tree in part.outline.trees:
@@ -188,7 +189,9 @@ def _sandboxed(environment: PipelineEnvironment, source: str, field: str) -> _Pa
 
 
 def _clean(source: Source) -> dict[str, JsonValue]:
-    taken = sorted(set(source.variables) & (FIXED | LINKS))
+    # Our own service mails are prepared for one person.
+    own = {"confirm_url", "download_url"} if source.template and not source.marketing else set[str]()
+    taken = sorted(set(source.variables) & (FIXED | LINKS) - own)
     if taken:
         raise ContentInvalid("variables", f"{', '.join(taken)}: filled in by the service, not by a send")
     return {name: _without_stand_ins(value) for name, value in source.variables.items()}

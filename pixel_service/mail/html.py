@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from css_inline import CSSInliner, InlineError
 
 from pixel_service.mail.errors import ContentInvalid
-from pixel_service.mail.markup import INLINE, Element, Seen, attributes, is_blank, style_of, walk
+from pixel_service.mail.markup import INLINE, Element, Seen, attributes, is_blank, style_of, tokens, walk
 
 #: html5ever dies between 10,000 and 20,000 nested elements (8 MB of stack); formatting can double the count.
 MOST_ELEMENTS = 5_000
@@ -26,16 +26,17 @@ _CLICKABLE = frozenset(("a", "button"))
 _NOT_IN_BODY = frozenset(("head", "title", "style", "script", "meta", "link", "base"))
 _STARTS_DOCUMENT = re.compile(r"<(?:html|head|body|frameset)[\s/>]", re.IGNORECASE)
 _DOCTYPE = re.compile(r"<!doctype[^>]*>", re.IGNORECASE)
+_FRAMES = re.compile(r"</head>\s*<frameset")
 _ELEMENT = re.compile(r"<[a-zA-Z]")
 _FORMATTING = re.compile(r"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?=[\s/>])[^>]*", re.IGNORECASE)
 _COMMENT = re.compile(r"(<!--.*?-->)", re.DOTALL)
+_NOSCRIPT = re.compile(r"</?noscript(?=[\s/>])[^>]*>", re.IGNORECASE)
 _BARE_CONDITION = re.compile(r"<!(\[if\s[^\]>]*\])>", re.IGNORECASE)
 _BARE_END = re.compile(r"<!\[endif\]>", re.IGNORECASE)
 _IMAGE = re.compile(r"""<img(?=[\s/>])((?:[^>"']+|"[^"]*"|'[^']*')*+)>""", re.IGNORECASE)
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)")
 _STYLED_LENGTH = re.compile(r"(?:^|;)(?:max-)?(width|height):(\d+(?:\.\d*)?|\.\d+)")
 _HIDDEN = re.compile(r"display:none|visibility:hidden|opacity:0(?![.\d])")
-_BODY_END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
 
 #: Rules that fit no element now (`a:hover`, `[data-ogsc] p`) and media queries stay in the style element.
 _inliner = CSSInliner(
@@ -57,26 +58,25 @@ def check_size(source: str) -> None:
 def inlined(source: str) -> str:
     """A complete, well-formed document with the CSS in the elements. Linked style sheets are dropped, never loaded."""
     check_size(source)
-    source = "".join(
-        part
-        if part.startswith("<!--")
-        else _BARE_END.sub("<!--<![endif]-->", _BARE_CONDITION.sub(r"<!--\1><!-->", part))
-        for part in _COMMENT.split(source)
-    )
+    source = "".join(part if part.startswith("<!--") else _normalised(part) for part in _COMMENT.split(source))
     # Without this, a conditional comment that opens a fragment would end up before <html>, away from its table.
     if not _STARTS_DOCUMENT.search(source):
         source = f'<html><head><meta charset="utf-8"></head><body>{_DOCTYPE.sub("", source)}</body></html>'
     if not _DOCTYPE.search(source):
         source = f"<!DOCTYPE html>{source}"
     try:
-        return _inliner.inline(source)
+        document = _inliner.inline(source)
     except InlineError as error:
         raise ContentInvalid("html", f"its CSS can not be read: {error}") from error
+    if _FRAMES.search(document):
+        raise ContentInvalid("html", "a mail has no frames")
+    return document
 
 
-def inlined_fragment(source: str, css: str) -> str:
-    """The same for a piece that goes into another document."""
-    return _inliner.inline_fragment(source, css)
+def _normalised(markup: str) -> str:
+    """Conditions in the form that is a comment to a parser; no `noscript`, for a mail program runs no script."""
+    markup = _BARE_CONDITION.sub(r"<!--\1><!-->", _NOSCRIPT.sub("", markup))
+    return _BARE_END.sub("<!--<![endif]-->", markup)
 
 
 def append(document: str, fragment: str) -> str:
@@ -175,8 +175,8 @@ def _after_some_text(document: str, start: int, end: int) -> int:
 
 
 def _end_of_body(document: str) -> int:
-    found = [match.start() for match in _BODY_END.finditer(document)]
-    return found[-2] if len(found) > 1 else found[-1] if found else len(document)
+    ends = {token.name: token.start for token in tokens(document) if token.kind == "close"}
+    return ends.get("body", ends.get("html", len(document)))
 
 
 def strip_foreign_pixels(document: str, own_host: str) -> tuple[str, int]:

@@ -22,9 +22,9 @@ INLINE = names(
     "strong sub sup tt u var"
 )
 #: Their content is text to a parser, whatever it looks like.
-RAW = names("script style textarea title xmp noembed noframes iframe")
+RAW = names("script style textarea title xmp noembed noframes iframe plaintext")
 #: Nothing inside them is mail content.
-UNSEEN = RAW | names("head template noscript select datalist svg math object video audio canvas map")
+UNSEEN = RAW | names("head template select datalist svg math object video audio canvas map")
 #: Elements that a second one of the same name closes.
 SELF_CLOSING = names("p li td th tr dt dd option")
 

@@ -10,8 +10,12 @@ import base64
 import re
 from email.utils import quote
 
+from email_validator import EmailNotValidError, validate_email
+
 _LINE = 76
 _LONGEST_HEADER_LINE = 998
+#: RFC 5321 4.5.3.1.3
+_LONGEST_ADDRESS = 254
 
 _SAFE = frozenset(range(33, 127)) - {ord("=")} | {ord(" "), ord("\t")}
 _ENCODED = {octet: f"={octet:02X}" for octet in range(256) if octet not in _SAFE}
@@ -119,15 +123,27 @@ def subject(value: str) -> str:
 
 
 def mailbox(name: str | None, address: str) -> str:
-    """``Name <address>`` for From, To and Reply-To. Raises ValueError when the address is not a plain ASCII one."""
-    if len(address) > 254 or not _ADDRESS.fullmatch(address):
-        raise ValueError("not an address that can stand in a header")
+    """``Name <address>`` for From, To and Reply-To. Raises ValueError as `ascii_address` does."""
+    address = ascii_address(address)
     shown = " ".join(one_line(name or "").split())
     if not shown:
         return address
     if not shown.isascii() or "=?" in shown or len(shown) > _IN_ENCODED_WORD:
         return " ".join([*_encode(shown), f"<{address}>"])
     return f"{shown if _ATOMS.fullmatch(shown) else _quoted(shown)} <{address}>"
+
+
+def ascii_address(address: str) -> str:
+    """The address with its domain as servers know it (``xn--``). Raises ValueError when it is not one plain address
+    that every server takes: what stands before the @ must be ASCII, for few relays speak SMTPUTF8."""
+    if not address.isascii():
+        try:
+            address = validate_email(address, check_deliverability=False).ascii_email or ""
+        except EmailNotValidError:
+            address = ""
+    if len(address) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(address):
+        raise ValueError("not an address that can stand in a header")
+    return address
 
 
 def _quoted(name: str) -> str:

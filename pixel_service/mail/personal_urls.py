@@ -20,11 +20,13 @@ _URL = "https://url.invalid/"
 
 _ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s>"']+))?""")
 _HARMLESS = frozenset(["alt", "title", "aria-label", "abbr", "lang", "dir", "align", "valign", "width", "height"])
+#: Elements whose href is loaded without a click.
+_LOADING = frozenset(["link", "base", "image", "use"])
 _CONDITION = re.compile(r"<!--\[if[^\]]*\]>(?:<!-->)?|<!--<!\[endif\]-->|<!\[endif\]-->", re.IGNORECASE)
 _LOADS = re.compile(rf"//|www\.|href|src|url\(|background|<style|@import|{LINK_MARK}", re.IGNORECASE)
 _IS_URL = re.compile(r"://|www\.", re.IGNORECASE)
 #: In text, mail programs turn into a link what looks like one.
-_LOOSE = re.compile(rf"(?:https?://|www\.)[^\s<>\"]*{MARK}|{MARK}[\w.-]*\.\w+/", re.IGNORECASE)
+_LOOSE = re.compile(rf"(?:https?://|www\.)[^\s<>\"]*[{MARK}{LINK_MARK}]|{MARK}[\w.-]*\.\w+/", re.IGNORECASE)
 
 
 def looks_like_url(value: str) -> bool:
@@ -168,5 +170,8 @@ def _in_tag(name: str, inside: str) -> tuple[bool, str]:
             return True, "in a tag outside of a quoted attribute"
         if any(mark in value for mark in _MARKS) and value[0] not in {'"', "'"}:
             return True, f"in the attribute {attribute!r} without quotation marks"
-        personal = personal or (MARK in value and attribute.lower() not in _HARMLESS)
+        if any(mark in value for mark in _MARKS) and attribute.lower() not in _HARMLESS:
+            # A link of its own is one to follow, as it is: not an image, and not a part of somebody else's URL.
+            followed = attribute.lower() == "href" and name not in _LOADING and value[1:-1].strip() == LINK_MARK
+            personal = personal or not followed
     return personal, ""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from pixel_service.domain.consent import SERVICE, TRACKING_OPENS, VALID_STATES, Purpose
 from pixel_service.domain.messages import (
@@ -133,6 +133,7 @@ class PixelPlan:
 
 async def set_pixels(connection: Connection, plan: PixelPlan) -> dict[MessageId, PixelId]:
     """Make the mappings match the plan; a retried message keeps its pixel, one without consent keeps none."""
+    await _hold(connection, messages.c.message_id.in_([*plan.tracked, *plan.untracked]))
     if plan.untracked:
         await connection.execute(delete(pixels).where(pixels.c.message_id.in_(plan.untracked)))
         await _set_tracking(connection, plan.untracked, Tracking.NONE)
@@ -162,6 +163,17 @@ async def set_pixels(connection: Connection, plan: PixelPlan) -> dict[MessageId,
         )
     await _set_tracking(connection, wanted, Tracking.TRACKED)
     return mapped | {message_id: pixel_id for message_id, (pixel_id, _) in new.items()}
+
+
+async def hold_all_of(connection: Connection, subscriber_id: SubscriberId) -> None:
+    """Lock a person's messages. Whoever changes several messages locks them first, in one order for everybody:
+    a withdrawal and a worker that records its batch meet at the same rows."""
+    await _hold(connection, messages.c.subscriber_id == subscriber_id)
+
+
+async def _hold(connection: Connection, which: ColumnElement[bool]) -> None:
+    query = select(messages.c.message_id).where(which).order_by(messages.c.message_id)
+    await connection.execute(query.with_for_update(key_share=True))
 
 
 async def _set_tracking(connection: Connection, message_ids: Sequence[MessageId], tracking: Tracking) -> None:
@@ -227,6 +239,8 @@ class Result:
     sent_at: datetime | None = None
     due_at: datetime | None = None
     reason: str | None = None
+    #: Of a mail that was sent: whether it carried a pixel.
+    with_pixel: bool = False
 
 
 async def record_result(connection: Connection, result: Result, *, lease: str) -> bool:

@@ -144,9 +144,5 @@ async def _send_follow_ups(
 async def ask_for_new_link(ctx: Context, token: str) -> None:
     """The button of an expired page. Says nothing about what it found."""
     read = ctx.tokens.read(Link.CONFIRM, token, now=ctx.clock())
-    if read is None or not read.expired:
-        return
-    async with ctx.db.read() as connection:
-        pending = await signups.get(connection, SignUpId(read.subject))
-    if pending is not None and pending.confirmed_at is None:
-        await resend_confirmation(ctx, pending)
+    if read is not None and read.expired:
+        await resend_confirmation(ctx, SignUpId(read.subject))

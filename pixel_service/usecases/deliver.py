@@ -21,6 +21,7 @@ from pixel_service.storage.messages import Claimed, PixelPlan, Result
 from pixel_service.usecases import own_mails, personal
 from pixel_service.usecases.content import Content, differs_per_person, prepared
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.own_mails import Writing
 
 #: Mails per claim: a few turns of a default pool of connections, so that a lease is never long in use.
 BATCH = 40
@@ -28,9 +29,11 @@ BATCH = 40
 
 @dataclass(slots=True)
 class Desk:
-    """What a worker keeps between batches: send contents prepared once, and one slot per SMTP connection."""
+    """What a worker keeps between batches: send contents prepared once, one slot per SMTP connection, and answers of
+    the relay that are not stored yet."""
 
     slots: asyncio.Semaphore
+    unrecorded: "list[tuple[_Held, Result]]" = field(default_factory=list)
     contents: dict[SendId, Content] = field(default_factory=dict)
     variants: dict[tuple[SendId, str, bool], Prepared] = field(default_factory=dict)
 
@@ -52,11 +55,21 @@ class _Held:
 
 async def deliver_batch(ctx: Context, desk: Desk) -> int:
     """Claim and hand over one batch; returns how many mails were claimed."""
+    await _record(ctx, desk)
     desk.make_room()
     lease = ctx.ids()
     held = await _claim(ctx, desk, lease)
-    results = await asyncio.gather(*(_hand_over(ctx, desk, one) for one in held))
-    await _record(ctx, held, results)
+    ended = await asyncio.gather(*(_hand_over(ctx, desk, one) for one in held), return_exceptions=True)
+    # What went wrong with one mail must not make the others of its batch go out twice.
+    desk.unrecorded += [
+        (one, end)
+        for one, end in zip(held, ended, strict=True)
+        if end is not None and not isinstance(end, BaseException)
+    ]
+    await _record(ctx, desk)
+    for one in ended:
+        if isinstance(one, BaseException):
+            raise one
     return len(held)
 
 
@@ -108,38 +121,49 @@ async def _trackable(connection: Connection, claimed: Sequence[Claimed]) -> list
 
 async def _hand_over(ctx: Context, desk: Desk, held: _Held) -> Result | None:
     """One mail, from the last look at consent to the relay's answer. None when it is not ours to send any more."""
+    if held.claimed.attempts >= ctx.policy.retry.attempts:
+        return Result(message_id=held.claimed.message_id, status=Status.FAILED, reason="gave_up")
     async with desk.slots:
         letter = await _write(ctx, desk, held)
-        if not isinstance(letter, Envelope):
+        if not isinstance(letter, _Mail):
             return letter
-        outcome = await ctx.transport.send(letter)
-    return _result(ctx, held.claimed, outcome)
+        outcome = await ctx.transport.send(letter.envelope)
+    return _result(ctx, held.claimed, outcome, tracked=letter.tracked)
 
 
-async def _write(ctx: Context, desk: Desk, held: _Held) -> Envelope | Result | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mail:
+    envelope: Envelope
+    #: Whether it carries its pixel.
+    tracked: bool
+
+
+async def _write(ctx: Context, desk: Desk, held: _Held) -> _Mail | Result | None:
     async with ctx.db.read() as connection:
         permission = await messages.permission(connection, held.claimed, lease=held.lease)
         if permission is None:
             return None
         if not permission.may_send:
             return _cancelled(held.claimed, Reason.CONSENT_WITHDRAWN)
-        content = await _content(ctx, connection, desk, held.claimed)
-    if content is None:
+        mail = await _content(ctx, connection, desk, held.claimed)
+    if mail is None:
         return _cancelled(held.claimed, Reason.NO_LONGER_NEEDED)
     pixel_id = held.pixel_id if permission.may_track else None
     try:
-        variant = _variant(ctx, desk, held.claimed, content, tracked=pixel_id is not None)
+        variant = _variant(ctx, desk, held.claimed, mail.content, tracked=pixel_id is not None)
+        if held.claimed.purpose != SERVICE and pixel_id is None and differs_per_person(ctx, variant):
+            return _cancelled(held.claimed, Reason.PERSONAL_CONTENT)
+        letter = personal.Letter(claimed=held.claimed, person=permission.person, pixel_id=pixel_id, links=mail.links)
+        return _Mail(envelope=personal.envelope(ctx, letter, variant), tracked=pixel_id is not None)
     except InvalidInput as error:
         return Result(message_id=held.claimed.message_id, status=Status.FAILED, reason="content", reply=str(error))
-    if held.claimed.purpose != SERVICE and pixel_id is None and differs_per_person(ctx, variant):
-        return _cancelled(held.claimed, Reason.PERSONAL_CONTENT)
-    return personal.envelope(ctx, held.claimed, permission, variant, pixel_id)
 
 
-async def _content(ctx: Context, connection: Connection, desk: Desk, claimed: Claimed) -> Content | None:
-    if claimed.send_id is not None:
-        return desk.contents.get(claimed.send_id)
-    return await own_mails.content(ctx, connection, claimed)
+async def _content(ctx: Context, connection: Connection, desk: Desk, claimed: Claimed) -> Writing | None:
+    if claimed.send_id is None:
+        return await own_mails.write(ctx, connection, claimed)
+    content = desk.contents.get(claimed.send_id)
+    return Writing(content, {}) if content else None
 
 
 def _variant(ctx: Context, desk: Desk, claimed: Claimed, content: Content, *, tracked: bool) -> Prepared:
@@ -155,11 +179,13 @@ def _cancelled(claimed: Claimed, reason: Reason) -> Result:
     return Result(message_id=claimed.message_id, status=Status.CANCELLED, reason=reason.value)
 
 
-def _result(ctx: Context, claimed: Claimed, outcome: Outcome) -> Result:
+def _result(ctx: Context, claimed: Claimed, outcome: Outcome, *, tracked: bool) -> Result:
     now = ctx.clock()
     match outcome:
         case Accepted(reply=reply):
-            return Result(message_id=claimed.message_id, status=Status.SENT, reply=reply, sent_at=now)
+            return Result(
+                message_id=claimed.message_id, status=Status.SENT, reply=reply, sent_at=now, with_pixel=tracked
+            )
         case Rejected(code=code, reply=reply):
             return Result(message_id=claimed.message_id, status=Status.FAILED, reply=reply, reason=f"smtp_{code}")
         case Deferred(reply=reply):
@@ -169,17 +195,25 @@ def _result(ctx: Context, claimed: Claimed, outcome: Outcome) -> Result:
             return Result(message_id=claimed.message_id, status=Status.QUEUED, reply=reply, due_at=now + delay)
 
 
-async def _record(ctx: Context, held: Sequence[_Held], results: Sequence[Result | None]) -> None:
-    """All results of a batch in one transaction; a mail that left without its pixel loses the mapping too."""
-    if not any(results):
+async def _record(ctx: Context, desk: Desk) -> None:
+    """All answers of a batch in one transaction; they are kept until it is committed, for what is not recorded is sent
+    again. In the order of the messages, as everybody who locks several."""
+    if not desk.unrecorded:
         return
     async with ctx.db.write() as connection:
-        if any(one.claimed.template == "confirmation" for one in held):
+        if any(one.claimed.template == "confirmation" for one, _ in desk.unrecorded):
             await lock_ledger(connection)
-        for one, result in zip(held, results, strict=True):
-            if result is None or not await messages.record_result(connection, result, lease=one.lease):
-                continue
-            if result.status is Status.SENT and one.claimed.template == "confirmation":
-                await own_mails.record_confirmation_sent(ctx, connection, one.claimed, result)
-            if result.status in {Status.FAILED, Status.CANCELLED}:
-                await messages.set_pixels(connection, PixelPlan.without(one.claimed.message_id, ctx.clock()))
+        for one, result in sorted(desk.unrecorded, key=lambda each: each[1].message_id):
+            await _record_one(ctx, connection, one, result)
+    desk.unrecorded.clear()
+
+
+async def _record_one(ctx: Context, connection: Connection, held: _Held, result: Result) -> None:
+    """A mail that never left, or left without its pixel, loses the mapping too."""
+    if not await messages.record_result(connection, result, lease=held.lease):
+        return
+    if result.status is Status.SENT and held.claimed.template == "confirmation":
+        await own_mails.record_confirmation_sent(ctx, connection, held.claimed, result)
+    left_without = result.status is Status.SENT and not result.with_pixel
+    if held.pixel_id is not None and (left_without or result.status in {Status.FAILED, Status.CANCELLED}):
+        await messages.set_pixels(connection, PixelPlan.without(result.message_id, ctx.clock()))

@@ -80,6 +80,4 @@ async def _stands(connection: Connection, subject: DownloadSubject) -> bool:
 
 def _ready(ctx: Context, offer: Whitepaper, wanted: str) -> Ready:
     language = ctx.catalogue.language(wanted)
-    return Ready(
-        slug=offer.slug, title=offer.titles[language], language=language, content=offer.files[language]
-    )
+    return Ready(slug=offer.slug, title=offer.titles[language], language=language, content=offer.files[language])

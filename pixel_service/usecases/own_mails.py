@@ -1,9 +1,11 @@
 """Contents of the service's own mails, made at hand-over from ids in the outbox: texts as they were agreed, fresh links."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose
+from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose, is_valid, kind_of
 from pixel_service.domain.messages import SignUpId
 from pixel_service.domain.sends import JsonValue
 from pixel_service.i18n import format_moment
@@ -17,26 +19,36 @@ from pixel_service.usecases.context import Context
 from pixel_service.usecases.personal import message_id
 
 
-async def content(ctx: Context, connection: Connection, claimed: Claimed) -> Content | None:
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What a mail says."""
+
+    content: Content
+    #: The link the mail is about, by its name in the template.
+    links: Mapping[str, str]
+
+
+async def write(ctx: Context, connection: Connection, claimed: Claimed) -> Writing | None:
     """None when the occasion has passed."""
-    variables: dict[str, JsonValue] | None
     match claimed.template:
         case "confirmation":
-            variables = await _confirmation(ctx, connection, claimed)
+            return await _confirmation(ctx, connection, claimed)
         case "welcome":
-            variables = _welcome(ctx, claimed)
+            return await _welcome(ctx, connection, claimed)
         case "whitepaper":
-            variables = _whitepaper(ctx, claimed)
+            return await _whitepaper(ctx, connection, claimed)
         case "goodbye":
-            variables = _goodbye(ctx, claimed)
+            return _goodbye(ctx, claimed)
         case _:
-            variables = None
-    if variables is None:
-        return None
-    return Content(subject=None, template=claimed.template, html=None, text=None, variables=variables)
+            return None
 
 
-async def _confirmation(ctx: Context, connection: Connection, claimed: Claimed) -> dict[str, JsonValue] | None:
+def _own(claimed: Claimed, variables: Mapping[str, JsonValue], **links_: str) -> Writing:
+    content = Content(subject=None, template=claimed.template, html=None, text=None, variables=variables)
+    return Writing(content, links_)
+
+
+async def _confirmation(ctx: Context, connection: Connection, claimed: Claimed) -> Writing | None:
     """The exact wordings asked for, one link, its expiry (S7)."""
     pending = await signups.get(connection, SignUpId(str(claimed.variables["sign_up_id"])))
     if pending is None or not pending.waiting() or pending.expires_at <= ctx.clock():
@@ -48,12 +60,12 @@ async def _confirmation(ctx: Context, connection: Connection, claimed: Claimed) 
         }
         for asked in pending.waiting()
     ]
-    return {
+    variables: dict[str, JsonValue] = {
         "choices": choices,
         "requested_at": _moment(ctx, pending.created_at, claimed.language),
         "expires_at": _moment(ctx, pending.expires_at, claimed.language),
-        "confirm_url": links.confirm_url(ctx, pending.sign_up_id, pending.expires_at),
     }
+    return _own(claimed, variables, confirm_url=links.confirm_url(ctx, pending.sign_up_id, pending.expires_at))
 
 
 def wording_text(ctx: Context, purpose: Purpose, version: str, language: str) -> str:
@@ -62,35 +74,44 @@ def wording_text(ctx: Context, purpose: Purpose, version: str, language: str) ->
     return wording.text if wording else ctx.catalogue.label(purpose, language)
 
 
-def _welcome(ctx: Context, claimed: Claimed) -> dict[str, JsonValue]:
-    confirmed = [Purpose(str(purpose)) for purpose in _list(claimed, "confirmed")]
-    return {
-        "confirmed": [ctx.catalogue.label(purpose, claimed.language) for purpose in confirmed],
-        "tracked_opens": TRACKING_OPENS in confirmed,
-    }
+async def _welcome(ctx: Context, connection: Connection, claimed: Claimed) -> Writing | None:
+    """Says what was confirmed and still stands; nobody is welcomed to what they have left."""
+    standing = await _standing(connection, claimed)
+    confirmed = [purpose for name in _list(claimed, "confirmed") if (purpose := Purpose(str(name))) in standing]
+    if not any(kind_of(purpose) == "newsletter" for purpose in confirmed):
+        return None
+    labels: list[JsonValue] = [ctx.catalogue.label(purpose, claimed.language) for purpose in confirmed]
+    return _own(claimed, {"confirmed": labels, "tracked_opens": TRACKING_OPENS in confirmed})
 
 
-def _whitepaper(ctx: Context, claimed: Claimed) -> dict[str, JsonValue] | None:
+async def _standing(connection: Connection, claimed: Claimed) -> set[Purpose]:
+    on_record = await consent.consents_of(connection, claimed.subscriber_id)
+    return {purpose for purpose, record in on_record.items() if is_valid(record.state)}
+
+
+async def _whitepaper(ctx: Context, connection: Connection, claimed: Claimed) -> Writing | None:
+    """The link serves only while the request behind it stands; one that would lead nowhere is not sent."""
     offer = ctx.catalogue.whitepapers.get(str(claimed.variables["slug"]))
-    if offer is None:
+    if offer is None or offer.purpose not in await _standing(connection, claimed):
         return None
     expires_at = ctx.clock() + ctx.policy.download_within
     subject = links.DownloadSubject(claimed.subscriber_id, offer.slug, claimed.language)
-    return {
+    variables: dict[str, JsonValue] = {
         "title": ctx.catalogue.label(offer.purpose, claimed.language),
-        "download_url": links.download_url(ctx, subject, expires_at),
         "expires_at": _moment(ctx, expires_at, claimed.language),
     }
+    return _own(claimed, variables, download_url=links.download_url(ctx, subject, expires_at))
 
 
-def _goodbye(ctx: Context, claimed: Claimed) -> dict[str, JsonValue]:
+def _goodbye(ctx: Context, claimed: Claimed) -> Writing:
     withdrawn = [Purpose(str(purpose)) for purpose in _list(claimed, "withdrawn")]
-    return {
+    variables: dict[str, JsonValue] = {
         "withdrawn": [ctx.catalogue.label(purpose, claimed.language) for purpose in withdrawn],
         "at": _moment(ctx, datetime.fromisoformat(str(claimed.variables["at"])), claimed.language),
         "opens": int(str(claimed.variables["opens"])),
         "pixels": int(str(claimed.variables["pixels"])),
     }
+    return _own(claimed, variables)
 
 
 def _list(claimed: Claimed, name: str) -> list[object]:

@@ -1,6 +1,7 @@
 """The personal part of a mail: greeting, links, headers, pixel. Everything else is the same for every recipient."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from pixel_service.domain.consent import SERVICE, kind_of, slug_of
@@ -8,21 +9,31 @@ from pixel_service.domain.messages import PixelId
 from pixel_service.domain.signup import Profile
 from pixel_service.mail.compose import Prepared, Recipient
 from pixel_service.mail.transport import Envelope
-from pixel_service.storage.messages import Claimed, Permission
+from pixel_service.storage.messages import Claimed
+from pixel_service.storage.subscribers import Subscriber
 from pixel_service.usecases import links
 from pixel_service.usecases.context import Context
 
 
-def envelope(
-    ctx: Context, claimed: Claimed, permission: Permission, variant: Prepared, pixel_id: PixelId | None
-) -> Envelope:
-    """The finished mail. `pixel_id` only under valid tracking consent; without it no stop-measuring link either."""
-    person = permission.person
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One mail for one person. `pixel_id` only under valid tracking consent; without it no stop-measuring link either."""
+
+    claimed: Claimed
+    person: Subscriber
+    pixel_id: PixelId | None
+    #: The link one of our own mails is about, by its name in the template.
+    links: Mapping[str, str]
+
+
+def envelope(ctx: Context, letter: Letter, variant: Prepared) -> Envelope:
+    """The finished mail."""
+    claimed, person = letter.claimed, letter.person
     recipient = Recipient(
         address=person.address,
         display_name=f"{person.profile.first_name} {person.profile.last_name}".strip() or None,
-        variables=_variables(ctx, claimed, permission, tracked=pixel_id is not None),
-        pixel_url=links.pixel_url(ctx, pixel_id) if pixel_id else None,
+        variables=_variables(ctx, letter),
+        pixel_url=links.pixel_url(ctx, letter.pixel_id) if letter.pixel_id else None,
         message_id=message_id(ctx, claimed),
         sent_at=ctx.clock(),
         headers=_headers(ctx, claimed),
@@ -39,8 +50,8 @@ def message_id(ctx: Context, claimed: Claimed) -> str:
     return f"{claimed.message_id}@{ctx.policy.mail_domain}"
 
 
-def _variables(ctx: Context, claimed: Claimed, permission: Permission, *, tracked: bool) -> dict[str, str]:
-    person = permission.person
+def _variables(ctx: Context, letter: Letter) -> dict[str, str]:
+    claimed, person = letter.claimed, letter.person
     values = {
         "greeting": greeting(ctx, claimed.language, person.profile),
         "salutation": person.profile.salutation,
@@ -48,10 +59,11 @@ def _variables(ctx: Context, claimed: Claimed, permission: Permission, *, tracke
         "last_name": person.profile.last_name,
         "company_name": person.profile.company,
         "preferences_url": links.preferences_url(ctx, person.subscriber_id),
+        **letter.links,
     }
     if claimed.purpose != SERVICE:
         values["unsubscribe_url"] = links.unsubscribe_url(ctx, person.subscriber_id, claimed.purpose)
-    if tracked:
+    if letter.pixel_id is not None:
         values["stop_tracking_url"] = links.stop_tracking_url(ctx, person.subscriber_id)
     if claimed.send_id is not None:
         values |= {name: str(value) for name, value in claimed.variables.items()}

@@ -15,6 +15,7 @@ from pixel_service.domain.messages import SignUpId, SubscriberId
 from pixel_service.domain.signup import AskedPurpose, Choice, PendingSignUp, Profile
 from pixel_service.storage import consent, messages, signups, subscribers
 from pixel_service.storage.consent import Consent, Happening
+from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
 from pixel_service.usecases import service_mails
 from pixel_service.usecases.context import Context
@@ -50,6 +51,8 @@ async def sign_up(ctx: Context, command: SignUp) -> SignUpReceived:
         raise InvalidInput("address", "the domain of this address takes no mail")
     now = ctx.clock()
     async with ctx.db.write() as connection:
+        # Limits and choices are read under the lock: of two forms sent at once, the second sees the first.
+        await lock_ledger(connection)
         subscriber_id = await subscribers.upsert(connection, command.address, new_id=SubscriberId(ctx.ids()), at=now)
         on_record = await consent.consents_of(connection, subscriber_id)
         recent = await signups.count_since(connection, subscriber_id, now - _DAY)
@@ -149,21 +152,32 @@ async def _repeat_downloads(
             await messages.enqueue(connection, [mail])
 
 
-async def resend_confirmation(ctx: Context, pending: PendingSignUp) -> None:
-    """A new mail for an expired link: same questions, fresh clock, counted like a sign-up (S9)."""
+async def resend_confirmation(ctx: Context, sign_up_id: SignUpId) -> None:
+    """A new mail for an expired link: the questions still open, fresh clock, counted like a sign-up (S9, S11)."""
     now = ctx.clock()
-    renewed = PendingSignUp(
-        sign_up_id=SignUpId(ctx.ids()),
-        subscriber_id=pending.subscriber_id,
-        language=pending.language,
-        created_at=now,
-        expires_at=now + ctx.policy.confirm_within,
-        confirmed_at=None,
-        profile=pending.profile,
-        asked=pending.waiting(),
-    )
     async with ctx.db.write() as connection:
-        recent = await signups.count_since(connection, pending.subscriber_id, now - _DAY)
+        # No withdrawal, answer or second press comes in between.
+        await lock_ledger(connection)
+        expired = await signups.get(connection, sign_up_id)
+        if expired is None or expired.confirmed_at is not None:
+            return
+        on_record = await consent.consents_of(connection, expired.subscriber_id)
+        renewed = PendingSignUp(
+            sign_up_id=SignUpId(ctx.ids()),
+            subscriber_id=expired.subscriber_id,
+            language=expired.language,
+            created_at=now,
+            expires_at=now + ctx.policy.confirm_within,
+            confirmed_at=None,
+            profile=expired.profile,
+            asked=tuple(one for one in expired.waiting() if not _has_given(on_record, one.purpose)),
+        )
+        recent = await signups.count_since(connection, expired.subscriber_id, now - _DAY)
         if renewed.asked and recent < ctx.policy.confirmation_mails_per_day:
             await signups.add(connection, renewed)
             await messages.enqueue(connection, [service_mails.confirmation(ctx, renewed)])
+
+
+def _has_given(on_record: Mapping[Purpose, Consent], purpose: Purpose) -> bool:
+    record = on_record.get(purpose)
+    return record is not None and is_valid(record.state)

@@ -4,7 +4,7 @@ What must hold when it commits: no open, pixel mapping or waiting mail of what w
 that started before can add one. Nothing is acknowledged that was not committed.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose, is_vali
 from pixel_service.domain.messages import Reason, SubscriberId
 from pixel_service.domain.tokens import Link
 from pixel_service.storage import consent, messages, opens, signups, subscribers
-from pixel_service.storage.consent import Happening
+from pixel_service.storage.consent import Consent, Happening
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
 from pixel_service.usecases import service_mails
@@ -67,9 +67,11 @@ async def end(
     if person is None:
         return None
     now = ctx.clock()
-    ending = await _with_tracking(connection, subscriber_id, set(purposes))
+    on_record = await consent.consents_of(connection, subscriber_id)
+    ending = _with_tracking(on_record, set(purposes))
     ended = tuple([purpose for purpose in ending if await _record(ctx, connection, subscriber_id, purpose, source)])
     await signups.cancel_waiting(connection, subscriber_id, ending)
+    await messages.hold_all_of(connection, subscriber_id)
     mails = await messages.cancel_queued(connection, subscriber_id, ending, reason=Reason.CONSENT_WITHDRAWN)
     erased = opens.Erased(opens=0, pixels=0)
     if TRACKING_OPENS in ending:
@@ -83,21 +85,23 @@ async def end(
         pixels=erased.pixels,
         mails=mails,
     )
-    if any(kind_of(purpose) == "newsletter" for purpose in ended):
+    if any(kind_of(purpose) == "newsletter" and _stood(on_record, purpose) for purpose in ended):
         await messages.enqueue(connection, [_goodbye(ctx, receipt)])
     return receipt
 
 
-async def _with_tracking(
-    connection: Connection, subscriber_id: SubscriberId, ending: set[Purpose]
-) -> tuple[Purpose, ...]:
+def _with_tracking(on_record: Mapping[Purpose, Consent], ending: set[Purpose]) -> tuple[Purpose, ...]:
     """Tracking without any newsletter left has nothing to measure: it ends with the last one."""
-    on_record = await consent.consents_of(connection, subscriber_id)
     newsletters = {purpose for purpose in on_record if kind_of(purpose) == "newsletter"}
-    left = {purpose for purpose in newsletters - ending if is_valid(on_record[purpose].state)}
+    left = {purpose for purpose in newsletters - ending if _stood(on_record, purpose)}
     if newsletters & ending and not left:
         ending = ending | {TRACKING_OPENS}
     return tuple(sorted(ending))
+
+
+def _stood(on_record: Mapping[Purpose, Consent], purpose: Purpose) -> bool:
+    record = on_record.get(purpose)
+    return record is not None and is_valid(record.state)
 
 
 async def _record(

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pixel_service.domain.consent import Purpose, kind_of, slug_of
+from pixel_service.domain.consent import TRACKING_OPENS, Purpose, kind_of, slug_of
 from pixel_service.domain.signup import AskedPurpose, PendingSignUp
 from pixel_service.i18n import format_moment
 from pixel_service.usecases import links
@@ -82,10 +82,15 @@ def _choices(request: Request, pending: PendingSignUp) -> Response:
         request,
         "confirm",
         language=language,
-        choices=[_choice(request, pending, asked, language) for asked in pending.waiting()],
+        choices=[_choice(request, pending, asked, language) for asked in sorted(pending.waiting(), key=_measuring)],
         requested_at=format_moment(pending.created_at, language, ZoneInfo(ctx.policy.timezone)),
         action=action(request, _path(token_of(request))),
     )
+
+
+def _measuring(asked: AskedPurpose) -> bool:
+    """What a person came for stands first."""
+    return asked.purpose == TRACKING_OPENS
 
 
 def _choice(request: Request, pending: PendingSignUp, asked: AskedPurpose, language: str) -> Mapping[str, object]:

@@ -20,7 +20,7 @@ import httpx
 from pixel_service.settings import Settings, load_settings
 from tests.smtp_server import ReceivedMail
 
-SECRET = "a secret of tests, long enough to be one"
+SECRET = "a-secret-of-tests-long-enough-to-be-one"
 #: How the environment's own command is started; a wheel's is given instead.
 HERE: Sequence[str] = (sys.executable, "-m", "pixel_service")
 
@@ -107,6 +107,9 @@ def process(variables: Mapping[str, str], *arguments: str, command: Sequence[str
         started = Process(settings.base_url, settings, variables, running, log, command)
         try:
             yield started
+        except BaseException:
+            sys.stderr.write(log.read_text(errors="replace"))
+            raise
         finally:
             if running.poll() is None:
                 running.kill()

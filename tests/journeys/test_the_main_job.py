@@ -81,7 +81,9 @@ def assert_nothing_personal(mail: ReceivedMail) -> None:
 
 
 @pytest.mark.parametrize("language", ["de", "en"])
-async def test_a_whitepaper_comes_without_newsletter_and_without_tracking(new_sqlite: NewDatabase, language: str) -> None:
+async def test_a_whitepaper_comes_without_newsletter_and_without_tracking(
+    new_sqlite: NewDatabase, language: str
+) -> None:
     with SmtpServer() as smtp:
         async with (
             serving(new_sqlite(), smtp_port=smtp.port) as service,

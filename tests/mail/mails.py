@@ -46,10 +46,8 @@ PARTS = {
 class Words(NullTranslations):
     """German for two words, so that a test sees which language was asked for."""
 
-    GERMAN = {"Unsubscribe": "Abbestellen", "Hello,": "Guten Tag,"}
-
     def gettext(self, message: str) -> str:
-        return self.GERMAN.get(message, message)
+        return {"Unsubscribe": "Abbestellen", "Hello,": "Guten Tag,"}.get(message, message)
 
 
 def templates(folder: Path, files: Mapping[str, str] | None = None) -> MailTemplates:
@@ -103,9 +101,9 @@ def text_of(data: bytes) -> str:
 
 
 def _part(data: bytes, kind: str) -> str:
-    part = read(data).get_body((kind,))  # type: ignore[arg-type]
+    part = read(data).get_body((kind,))
     assert isinstance(part, EmailMessage)
     assert not part.defects
     content = part.get_content()
     assert isinstance(content, str)
-    return content
+    return content.replace("\r\n", "\n")

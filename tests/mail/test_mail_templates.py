@@ -48,6 +48,7 @@ def values(mail: str, language: str = "en", **changes: object) -> dict[str, obje
         "company": company,
         "language": language,
         "base_url": BASE,
+        "logo_url": f"{BASE}/static/logo.png",
         "imprint_url": f"{BASE}/imprint",
         "privacy_url": f"{BASE}/privacy",
         "tracked": True,

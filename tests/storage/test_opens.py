@@ -164,6 +164,7 @@ async def until_it_waits(db: Database, task: asyncio.Task[Any]) -> None:
         async with db.read() as connection:
             if (await connection.execute(waiting)).scalar_one():
                 break
+        assert not task.done()
         await asyncio.sleep(0.01)
     assert not task.done()
 
@@ -339,6 +340,6 @@ async def test_recording_and_erasing_look_nothing_up_by_scanning(new_sqlite: Cal
         for statement in statements:
             parameters = ("[]", b"") if "?2" in statement else ("x",)
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            steps = [row[3] for row in plan]
+            steps = [str(row.detail) for row in plan]
             assert [step for step in steps if step.startswith("SCAN") and "seen" not in step] == []
     await db.close()

@@ -1,0 +1,110 @@
+"""What must be true of consent, told a second time in the simplest words, to hold the service against.
+
+Nothing here looks into the service or uses its rules: the model hears who did what and keeps books of its own.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+TRACKING = "tracking:opens"
+#: Somebody who said no to tracking is not asked by a form again for so long.
+LEFT_ALONE = timedelta(days=183)
+RECORDING_WINDOW = timedelta(days=30)
+
+
+@dataclass(slots=True)
+class Request:
+    """One sign-up, as long as it waits for its person."""
+
+    address: str
+    waiting: set[str]
+    asked: tuple[str, ...]
+    expires_at: datetime
+    answered: bool = False
+
+
+@dataclass(slots=True)
+class Model:
+    #: (address, purpose) -> requested, valid, refused or withdrawn; absent means never heard of.
+    states: dict[tuple[str, str], str] = field(default_factory=dict)
+    decided_at: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    requests: dict[str, Request] = field(default_factory=dict)
+    #: (address, purpose, act) -> how often the ledger must tell of it.
+    acts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    #: address -> (message id, time) of every open that may be on record.
+    opens: dict[str, list[tuple[str, datetime]]] = field(default_factory=dict)
+    #: address -> how often everything measured of them was erased.
+    erasures: Counter[str] = field(default_factory=Counter)
+
+    def agrees(self, address: str, purpose: str) -> bool:
+        return self.states.get((address, purpose)) == "valid"
+
+    def _decide(self, address: str, purpose: str, state: str, act: str, at: datetime) -> None:
+        self.states[address, purpose] = state
+        self.decided_at[address, purpose] = at
+        self.acts[address, purpose, act] += 1
+
+    # --- asking ---------------------------------------------------------------------------------------------
+
+    def asks(self, address: str, purposes: Collection[str], at: datetime, *, by_mailed_link: bool) -> list[str]:
+        """A form was sent; returns what is to be confirmed by mail."""
+        asked = [one for one in purposes if self._may_be_asked(address, one, at, by_mailed_link)]
+        for purpose in asked:
+            self.acts[address, purpose, "requested"] += 1
+            if (address, purpose) not in self.states:
+                self.states[address, purpose] = "requested"
+                self.decided_at[address, purpose] = at
+        return asked
+
+    def _may_be_asked(self, address: str, purpose: str, at: datetime, by_mailed_link: bool) -> bool:
+        state = self.states.get((address, purpose))
+        if state == "valid":
+            return False
+        said_no = state in {"refused", "withdrawn"} and purpose == TRACKING and not by_mailed_link
+        return not said_no or at - self.decided_at[address, purpose] >= LEFT_ALONE
+
+    def request(self, sign_up_id: str, address: str, asked: Collection[str], expires_at: datetime) -> None:
+        self.requests[sign_up_id] = Request(address, set(asked), tuple(asked), expires_at)
+
+    def still_open(self, sign_up_id: str) -> list[str]:
+        """What a new mail for an expired link has to ask."""
+        old = self.requests[sign_up_id]
+        return [] if old.answered else [one for one in sorted(old.waiting) if not self.agrees(old.address, one)]
+
+    # --- answering ------------------------------------------------------------------------------------------
+
+    def confirms(self, sign_up_id: str, ticked: Collection[str], at: datetime) -> set[str] | None:
+        """The button was pressed; returns what was agreed to, None when the press was worth nothing."""
+        request = self.requests[sign_up_id]
+        if request.answered or not request.waiting or at >= request.expires_at:
+            return None
+        request.answered = True
+        for purpose in request.waiting:
+            state = self.states.get((request.address, purpose))
+            if purpose in ticked:
+                act = "renewed" if state == "valid" else "confirmed"
+                self._decide(request.address, purpose, "valid", act, at)
+            elif state in {None, "requested"}:
+                self._decide(request.address, purpose, "refused", "refused", at)
+        agreed, request.waiting = request.waiting & set(ticked), set()
+        return agreed
+
+    def withdraws(self, address: str, purposes: Collection[str], at: datetime) -> None:
+        ending = set(purposes)
+        newsletters = {one for who, one in self.states if who == address and one.startswith("newsletter:")}
+        if newsletters & ending and not any(self.agrees(address, one) for one in newsletters - ending):
+            ending.add(TRACKING)
+        for purpose in ending:
+            if self.states.get((address, purpose)) != "withdrawn":
+                self._decide(address, purpose, "withdrawn", "withdrawn", at)
+        for request in self.requests.values():
+            if request.address == address:
+                request.waiting -= ending
+        if TRACKING in ending:
+            self.opens.pop(address, None)
+            self.erasures[address] += 1
+
+    def on_record(self, address: str) -> set[str]:
+        return {purpose for who, purpose in self.states if who == address}

@@ -1,0 +1,89 @@
+"""SIGKILL at any moment: no answered open is lost, no accepted mail is lost, and no mail gets a second identity."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from pixel_service.storage.engine import Database
+from pixel_service.storage.schema import messages as messages_table, opens as opens_table
+from tests.journeys.people import MAIL_CLIENT, Pipeline
+from tests.journeys.seed import Sent, agreeing_people, sent_mails
+from tests.journeys.service import environment, free_port, process, serving, until_ready
+from tests.smtp_server import SmtpServer
+
+ROUNDS = 10
+
+
+@pytest.mark.slow
+async def test_ten_kills_under_pixel_load_lose_no_answered_open(database_url: str) -> None:
+    chance = random.Random(7)
+    database = Database(database_url)
+    mails = await sent_mails(database, 6000)
+    left = iter(mails)
+    answered: set[str] = set()
+    port = free_port()
+    for _ in range(ROUNDS):
+        async with serving(database_url, smtp_port=1, port=port, arguments=("serve", "--no-jobs")) as service:
+            loading = [asyncio.create_task(load(service.base_url, left, answered)) for _ in range(8)]
+            await asyncio.sleep(chance.uniform(0.3, 0.7))
+            service.kill()
+            await asyncio.gather(*loading)
+    assert len(answered) >= ROUNDS * 20, "too little load to prove anything"
+    async with database.read() as connection:
+        rows = await connection.execute(
+            select(opens_table.c.message_id, func.count().label("n")).group_by(opens_table.c.message_id)
+        )
+        stored = {row.message_id: row.n for row in rows}
+    await database.close()
+    assert answered <= stored.keys(), f"{len(answered - stored.keys())} of {len(answered)} answered opens are lost"
+    assert set(stored.values()) == {1}
+
+
+async def load(base_url: str, mails: Iterator[Sent], answered: set[str]) -> None:
+    """Open one pixel after the other until the server is gone; note only what was answered."""
+    async with httpx.AsyncClient(base_url=base_url, headers={"User-Agent": MAIL_CLIENT}, timeout=10) as client:
+        for mail in mails:
+            try:
+                answer = await client.get(mail.path)
+            except httpx.TransportError:
+                return
+            assert answer.status_code == 200
+            answered.add(mail.message_id)
+
+
+@pytest.mark.slow
+async def test_killed_workers_lose_no_mail_and_give_none_a_second_identity(database_url: str) -> None:
+    database = Database(database_url)
+    addresses = await agreeing_people(database, 300)
+    with SmtpServer() as smtp:
+        variables = environment(database_url, port=free_port(), smtp_port=smtp.port, lease_seconds="2")
+        with process(variables, "serve", "--no-jobs") as service:
+            await until_ready(service)
+            key = service.run("key", "create", "--name", "p", "--scope", "send", "--scope", "report").strip()
+            async with httpx.AsyncClient(base_url=service.base_url, timeout=60) as client:
+                pipeline = Pipeline(client, key)
+                answer = await pipeline.send("November", recipients=[{"address": one} for one in addresses])
+                assert answer.status_code == 202, answer.text
+                for target in (30, 90, 150):
+                    with process(variables, "work") as worker:
+                        await asyncio.to_thread(smtp.wait_for, target, 30)
+                        worker.kill()
+                with process(variables, "work") as worker:
+                    await pipeline.delivered(answer.json()["send_id"], 300)
+                    assert worker.stop() == 0
+        received = list(smtp.mails)
+    async with database.read() as connection:
+        states = await connection.execute(
+            select(messages_table.c.status, func.count()).group_by(messages_table.c.status)
+        )
+        assert [tuple(row) for row in states] == [("sent", 300)]
+    await database.close()
+    identities = {(mail.rcpt_to, str(mail.message["Message-ID"])) for mail in received}
+    assert sorted(address for address, _ in identities) == sorted(addresses)
+    # A repeat is the price of a kill, never of a healthy worker: at most one batch per kill.
+    assert sum(Counter(mail.rcpt_to for mail in received).values()) - 300 <= 3 * 40

@@ -1,0 +1,239 @@
+"""Group commit: answered means stored while the database is well, and nothing is lost while it is not."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from pixel_service.domain.errors import StorageUnavailable
+from pixel_service.domain.messages import PixelId
+from pixel_service.storage.engine import Connection, Database
+from pixel_service.storage.schema import opens
+from pixel_service.usecases.record_opens import NotRecorded, Recorder, RecorderLimits
+from tests.tracked_mail import TrackedMail, add_tracked_mail, fetch, withdraw_tracking
+
+SOON = timedelta(milliseconds=50)
+LONG = timedelta(seconds=30)
+Start = Callable[..., Recorder]
+
+
+class Troubled(Database):
+    """A database that can be told to fail; otherwise as real as any."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.transactions = 0
+        #: Raised by the next transactions, before or after their commit.
+        self.before: list[Exception] = []
+        self.after: list[Exception] = []
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Connection]:
+        self.transactions += 1
+        if self.before:
+            raise self.before.pop()
+        async with super().write() as connection:
+            yield connection
+        if self.after:
+            raise self.after.pop()
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Troubled]:
+    database = Troubled(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def mail(db: Database) -> TrackedMail:
+    async with db.write() as connection:
+        return await add_tracked_mail(connection)
+
+
+@pytest.fixture
+def counted() -> Counter[NotRecorded]:
+    return Counter()
+
+
+@pytest.fixture
+async def start(db: Database, counted: Counter[NotRecorded]) -> AsyncIterator[Start]:
+    recorders: list[Recorder] = []
+
+    def start(limits: RecorderLimits | None = None) -> Recorder:
+        recorder = Recorder(db, count=lambda reason, n: counted.update({reason: n}), limits=limits)
+        recorder.start()
+        recorders.append(recorder)
+        return recorder
+
+    yield start
+    for recorder in recorders:
+        await recorder.stop()
+
+
+async def stored(db: Database) -> int:
+    async with db.read() as connection:
+        return (await connection.execute(select(func.count()).select_from(opens))).scalar_one()
+
+
+@asynccontextmanager
+async def blocked(database_url: str, mail: TrackedMail) -> AsyncIterator[Connection]:
+    """Another process holds what the recorder needs: the file on SQLite, the consent row on PostgreSQL."""
+    other = Database(database_url)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(other.close)
+        connection = await stack.enter_async_context(other.write())
+        if not other.is_sqlite:
+            await connection.exec_driver_sql("SELECT 1 FROM consents FOR UPDATE")
+        yield connection
+
+
+async def test_an_answered_open_is_stored(db: Troubled, mail: TrackedMail, start: Start) -> None:
+    recorder = start(RecorderLimits(deadline=LONG))
+    for expected in (1, 2, 3):
+        await recorder.record(fetch(mail.pixel_id))
+        assert await stored(db) == expected
+    assert recorder.waiting == 0
+
+
+async def test_requests_that_come_together_share_a_transaction(db: Troubled, mail: TrackedMail, start: Start) -> None:
+    recorder = start(RecorderLimits(deadline=LONG))
+    before = db.transactions
+    await asyncio.gather(*[recorder.record(fetch(mail.pixel_id)) for _ in range(200)])
+    assert await stored(db) == 200
+    assert db.transactions - before <= 2
+
+
+async def test_a_transaction_carries_no_more_than_the_batch_limit(
+    db: Troubled, mail: TrackedMail, start: Start
+) -> None:
+    recorder = start(RecorderLimits(batch=10, deadline=LONG))
+    before = db.transactions
+    await asyncio.gather(*[recorder.record(fetch(mail.pixel_id)) for _ in range(95)])
+    assert await stored(db) == 95
+    assert db.transactions - before == 10
+
+
+async def test_a_blocked_database_delays_the_answer_to_the_deadline_and_the_open_is_stored_later(
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start
+) -> None:
+    recorder = start(RecorderLimits(deadline=SOON))
+    async with blocked(database_url, mail):
+        for expected in (1, 2, 3):
+            async with asyncio.timeout(5):
+                await recorder.record(fetch(mail.pixel_id))
+            assert recorder.waiting == expected
+        assert await stored(db) == 0
+    await recorder.stop()
+    assert await stored(db) == 3
+
+
+async def test_opens_that_pile_up_in_an_outage_are_stored_together(
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start
+) -> None:
+    recorder = start(RecorderLimits(deadline=SOON, batch=4))
+    async with blocked(database_url, mail):
+        for _ in range(9):
+            await recorder.record(fetch(mail.pixel_id))
+        before = db.transactions
+    await recorder.stop()
+    assert await stored(db) == 9
+    assert db.transactions - before == 2
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("locked"), RuntimeError("driver")], ids=["named", "unforeseen"])
+async def test_a_failed_commit_keeps_its_batch(db: Troubled, mail: TrackedMail, start: Start, error: Exception) -> None:
+    recorder = start(RecorderLimits(deadline=LONG, first_retry=timedelta(milliseconds=1)))
+    db.before = [error] * 3
+    await recorder.record(fetch(mail.pixel_id))
+    assert await stored(db) == 1
+
+
+async def test_a_commit_whose_answer_was_lost_is_repeated_without_a_second_row(
+    db: Troubled, mail: TrackedMail, start: Start
+) -> None:
+    recorder = start(RecorderLimits(deadline=LONG, first_retry=timedelta(milliseconds=1)))
+    db.after = [StorageUnavailable("connection lost")]
+    before = db.transactions
+    await recorder.record(fetch(mail.pixel_id))
+    assert db.transactions - before == 2
+    assert await stored(db) == 1
+
+
+async def test_what_does_not_fit_the_buffer_is_dropped_at_once_and_counted(
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start, counted: Counter[NotRecorded]
+) -> None:
+    recorder = start(RecorderLimits(capacity=3, deadline=SOON))
+    async with blocked(database_url, mail):
+        await asyncio.gather(*[recorder.record(fetch(mail.pixel_id)) for _ in range(3)])
+        late = asyncio.ensure_future(recorder.record(fetch(mail.pixel_id)))
+        await asyncio.sleep(0)
+        assert late.done()
+        assert counted == {NotRecorded.DROPPED: 1}
+    await recorder.stop()
+    assert await stored(db) == 3
+
+
+async def test_an_open_in_the_buffer_is_not_stored_after_a_withdrawal(
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start, counted: Counter[NotRecorded]
+) -> None:
+    recorder = start(RecorderLimits(deadline=SOON))
+    async with blocked(database_url, mail) as withdrawal:
+        await recorder.record(fetch(mail.pixel_id))
+        await withdraw_tracking(withdrawal, mail.subscriber_id)
+    await recorder.stop()
+    assert await stored(db) == 0
+    assert counted == {NotRecorded.NOT_CONSENTED: 1}
+
+
+async def test_what_was_not_recorded_is_counted_by_reason(
+    mail: TrackedMail, start: Start, counted: Counter[NotRecorded]
+) -> None:
+    recorder = start(RecorderLimits(deadline=LONG))
+    pixels = [None, None, mail.pixel_id, PixelId("unmapped"), PixelId("erased"), PixelId("gone")]
+    await asyncio.gather(*[recorder.record(fetch(pixel)) for pixel in pixels])
+    assert counted == {NotRecorded.FORGED: 2, NotRecorded.NOT_CONSENTED: 3}
+
+
+async def test_a_recorded_open_counts_as_nothing_else(
+    mail: TrackedMail, start: Start, counted: Counter[NotRecorded]
+) -> None:
+    await start().record(fetch(mail.pixel_id))
+    assert counted == {}
+
+
+async def test_a_request_that_is_given_up_disturbs_no_other(db: Troubled, mail: TrackedMail, start: Start) -> None:
+    recorder = start(RecorderLimits(deadline=LONG))
+    requests = [asyncio.create_task(recorder.record(fetch(mail.pixel_id))) for _ in range(3)]
+    await asyncio.sleep(0)
+    requests[1].cancel()
+    outcomes = await asyncio.gather(*requests, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), asyncio.CancelledError, type(None)]
+    assert await stored(db) == 3
+
+
+async def test_stopping_stores_what_is_waiting(
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start
+) -> None:
+    recorder = start(RecorderLimits(deadline=SOON))
+    async with blocked(database_url, mail):
+        await recorder.record(fetch(mail.pixel_id))
+        stop = asyncio.create_task(recorder.stop())
+        await asyncio.sleep(0)
+    await stop
+    assert await stored(db) == 1
+
+
+async def test_stopping_without_a_database_ends_and_counts_what_is_lost(
+    db: Troubled, mail: TrackedMail, start: Start, counted: Counter[NotRecorded]
+) -> None:
+    recorder = start(RecorderLimits(deadline=SOON, drain=SOON, first_retry=LONG))
+    db.before = [StorageUnavailable("gone")]
+    await recorder.record(fetch(mail.pixel_id))
+    await recorder.record(fetch(None))
+    await recorder.stop()
+    assert counted == {NotRecorded.DROPPED: 2}

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
@@ -104,7 +105,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
     """Everything a use case needs. Migrates, and refuses to start over a published text that was changed in place."""
     catalogues = Catalogues(packaged_locales())
     ctx = Context(
-        db=Database(settings.database_url, pool_size=settings.database_connections),
+        db=Database(settings.database_url.get_secret_value(), pool_size=settings.database_connections),
         tokens=Tokens(settings.keys),
         catalogue=catalogue_of(settings),
         company=company_of(settings),
@@ -150,8 +151,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 
 def _web(settings: Settings, ctx: Context, recorder: Recorder, metrics: Metrics) -> ASGIApp:
     logo = prepare_logo(settings.logo_file) if settings.logo_file else None
-    pages = Pages(
-        ctx.catalogues, ctx.company, settings.base_url, settings.zone, logo_href="/static/logo.png" if logo else None
-    )
+    logo_href = f"{urlsplit(settings.base_url).path}/static/logo.png" if logo else None
+    pages = Pages(ctx.catalogues, ctx.company, settings.base_url, settings.zone, logo_href=logo_href)
     pixel = PixelEndpoint(ctx.tokens, recorder, now, new_event_id, honour_gpc=settings.honour_gpc)
     return build_web(WebState(ctx=ctx, pages=pages, settings=settings, logo=logo, metrics=metrics.render, pixel=pixel))

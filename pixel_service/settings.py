@@ -58,7 +58,7 @@ class Settings(BaseModel):
     # The service
     base_url: Annotated[str, AfterValidator(_origin)]
     secret_keys: tuple[SecretStr, ...]
-    database_url: str = "sqlite:///pixel.db"
+    database_url: SecretStr = SecretStr("sqlite:///pixel.db")
     database_connections: Annotated[int, Field(ge=2, le=100)] = 10
     listen_host: str = "127.0.0.1"
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -128,8 +128,8 @@ class Settings(BaseModel):
 
     @field_validator("database_url")
     @classmethod
-    def _supported(cls, value: str) -> str:
-        if not value.startswith(("sqlite:///", "postgresql://")):
+    def _supported(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("sqlite:///", "postgresql://")):
             raise ValueError("sqlite:///FILE or postgresql://USER@HOST/NAME")
         return value
 

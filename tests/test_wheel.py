@@ -4,8 +4,14 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.conftest import NewDatabase
+from tests.journeys.people import Person
+from tests.journeys.service import serving
+from tests.journeys.test_the_main_job import ANNA, tell
+from tests.smtp_server import SmtpServer
 from tests.wheel import ROOT, Installed, build_wheel, install_wheel
 
 pytestmark = pytest.mark.slow
@@ -51,3 +57,15 @@ def test_the_installed_command_answers_in_another_directory(installed: Installed
     assert done.returncode == 0, done.stderr
     for command in ("serve", "work", "demo", "migrate"):
         assert command in done.stdout
+
+
+async def test_the_whole_story_runs_from_the_wheel_in_another_directory(
+    installed: Installed, new_sqlite: NewDatabase
+) -> None:
+    url = new_sqlite()
+    with SmtpServer() as smtp:
+        async with (
+            serving(url, smtp_port=smtp.port, command=installed.command()) as service,
+            httpx.AsyncClient(base_url=service.base_url, timeout=30) as client,
+        ):
+            await tell(url, service, Person(ANNA, client, smtp))

@@ -1,15 +1,15 @@
 """`pixel-service key`: API keys of programs that send or read reports (A2)."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pixel_service.cli.running import echo_table, in_context
 from pixel_service.domain.accounts import ApiKey, Scope
-from pixel_service.storage.accounts import all_keys
-from pixel_service.usecases import api_keys
-from pixel_service.usecases.context import Context
+
+if TYPE_CHECKING:
+    from pixel_service.usecases.context import Context
 
 app = typer.Typer(no_args_is_help=True, help="API keys of programs.")
 
@@ -23,6 +23,8 @@ def create(
     expires_days: Annotated[int | None, typer.Option(min=1, max=3660, help="Valid for so many days.")] = None,
 ) -> None:
     """Make a key and print it. It is stored hashed and can not be shown again."""
+    from pixel_service.usecases import api_keys
+
     expires_in = timedelta(days=expires_days) if expires_days else None
     new = api_keys.NewKey(name=name, scopes=frozenset(scope), expires_in=expires_in)
     key, credential = in_context(lambda ctx: api_keys.create_key(ctx, new))
@@ -35,6 +37,8 @@ def create(
 @app.command()
 def revoke(name: Name) -> None:
     """Make a key invalid from now on."""
+    from pixel_service.usecases import api_keys
+
     in_context(lambda ctx: api_keys.revoke_key(ctx, name))
     typer.echo("The key is revoked.")
 
@@ -58,7 +62,9 @@ def list_keys() -> None:
     )
 
 
-async def _read(ctx: Context) -> tuple[list[ApiKey], datetime]:
+async def _read(ctx: "Context") -> tuple[list[ApiKey], datetime]:
+    from pixel_service.storage.accounts import all_keys
+
     async with ctx.db.read() as connection:
         return await all_keys(connection), ctx.clock()
 

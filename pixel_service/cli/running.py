@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from pixel_service.domain.errors import PixelServiceError
-from pixel_service.settings import Settings, SettingsInvalid, load_settings
-from pixel_service.usecases.context import Context
+
+if TYPE_CHECKING:
+    from pixel_service.settings import Settings
+    from pixel_service.usecases.context import Context
 
 T = TypeVar("T")
 
 
-def in_context(work: Callable[[Context], Awaitable[T]]) -> T:
+def in_context(work: "Callable[[Context], Awaitable[T]]") -> T:
     """Exit code 1 and the reason on stderr for everything this service raises on purpose."""
     from pixel_service.app import open_context
 
@@ -37,8 +39,10 @@ def exit_on_error() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-def checked_settings() -> Settings:
+def checked_settings() -> "Settings":
     """All mistakes at once, one line each, exit code 2."""
+    from pixel_service.settings import SettingsInvalid, load_settings
+
     try:
         return load_settings()
     except SettingsInvalid as error:

@@ -1,15 +1,15 @@
 """`pixel-service user`: colleagues who may log in. The first admin is made here; there is no default account (A3)."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pixel_service.cli.running import echo_table, in_context
 from pixel_service.domain.accounts import MIN_PASSWORD, Role, User
-from pixel_service.storage.accounts import all_users
-from pixel_service.usecases import accounts
-from pixel_service.usecases.context import Context
+
+if TYPE_CHECKING:
+    from pixel_service.usecases.context import Context
 
 app = typer.Typer(no_args_is_help=True, help="Colleagues who may log in to the console.")
 
@@ -24,6 +24,8 @@ def create(
     password_stdin: FromStdin = False,
 ) -> None:
     """Make an account. Asks for the password."""
+    from pixel_service.usecases import accounts
+
     new = accounts.NewUser(email=email, role=role, password=_password(password_stdin))
     user = in_context(lambda ctx: accounts.create_user(ctx, new))
     typer.echo(f"Created {user.email} with the role {user.role}.")
@@ -32,6 +34,8 @@ def create(
 @app.command()
 def password(email: Email, password_stdin: FromStdin = False) -> None:
     """Set a new password; the user is logged out everywhere."""
+    from pixel_service.usecases import accounts
+
     typed = _password(password_stdin)
     in_context(lambda ctx: accounts.set_password(ctx, email, typed))
     typer.echo("The password is set; all sessions have ended.")
@@ -40,6 +44,8 @@ def password(email: Email, password_stdin: FromStdin = False) -> None:
 @app.command()
 def disable(email: Email) -> None:
     """Lock a user out and end their sessions. The account stays for the record."""
+    from pixel_service.usecases import accounts
+
     in_context(lambda ctx: accounts.disable_user(ctx, email))
     typer.echo("The user is disabled; all sessions have ended.")
 
@@ -47,6 +53,8 @@ def disable(email: Email) -> None:
 @app.command()
 def enable(email: Email) -> None:
     """Let a disabled user log in again."""
+    from pixel_service.usecases import accounts
+
     in_context(lambda ctx: accounts.enable_user(ctx, email))
     typer.echo("The user may log in again.")
 
@@ -54,6 +62,8 @@ def enable(email: Email) -> None:
 @app.command()
 def logout(email: Email) -> None:
     """End all sessions of a user."""
+    from pixel_service.usecases import accounts
+
     ended = in_context(lambda ctx: accounts.end_sessions(ctx, email))
     typer.echo(f"{ended} sessions have ended.")
 
@@ -64,7 +74,9 @@ def list_users() -> None:
     echo_table(("EMAIL", "ROLE", "CREATED", "STATE"), map(_row, in_context(_read)))
 
 
-async def _read(ctx: Context) -> list[User]:
+async def _read(ctx: "Context") -> list[User]:
+    from pixel_service.storage.accounts import all_users
+
     async with ctx.db.read() as connection:
         return await all_users(connection)
 

@@ -65,10 +65,11 @@ def _encoded_line(line: str, *, ends: bool = True) -> str:
     position = 0
     while True:
         start = _at_line_start(encoded[position : position + 1])
-        room = _LINE - len(start) + 1
+        # One character is kept for the equals sign of a soft break.
+        room = _LINE - len(start)
         if len(encoded) - position <= room:
             return "".join([*parts, start, encoded[position + 1 :]])
-        end = position + room - 1
+        end = position + room
         # An encoded octet is not split.
         end -= 1 if encoded[end - 1] == "=" else 2 if encoded[end - 2] == "=" else 0
         parts += (start, encoded[position + 1 : end], "=\r\n")

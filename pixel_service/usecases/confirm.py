@@ -68,7 +68,7 @@ async def look_up(ctx: Context, token: str) -> Found:
 def _judge(pending: PendingSignUp | None, *, expired: bool) -> Found:
     if pending is None:
         return LinkExpired(None) if expired else LinkUnknown()
-    if pending.confirmed_at is not None:
+    if any(asked.answer == "confirmed" for asked in pending.asked):
         return AlreadyConfirmed(pending.subscriber_id, pending.language)
     if not pending.waiting():
         return LinkUnknown()

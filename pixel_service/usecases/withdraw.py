@@ -31,7 +31,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What was ended and what was deleted, in rows (W5). A repeat deletes nothing and says so."""
+    """What ended now and what was deleted, in rows (W5). A repeat ends and deletes nothing, and says so."""
 
     subscriber_id: SubscriberId
     language: str | None
@@ -80,7 +80,7 @@ async def end(
         subscriber_id=subscriber_id,
         language=person.language,
         at=now,
-        withdrawn=ending,
+        withdrawn=ended,
         opens=erased.opens,
         pixels=erased.pixels,
         mails=mails,

@@ -33,7 +33,7 @@ def token_of(request: Request) -> str:
 
 
 def show(
-    request: Request, name: str, *, language: str, status: int = 200, path: str | None = None, **values: object
+    request: Request, name: str, /, *, language: str, status: int = 200, path: str | None = None, **values: object
 ) -> HTMLResponse:
     """The page `name`; its language links lead to `path`, which must be one that GET answers."""
     pages: Pages = request.app.state.pages

@@ -25,6 +25,14 @@ class Request:
     answered: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Open:
+    message: str
+    at: datetime
+    #: Whether it must be on record, or only may.
+    certain: bool
+
+
 @dataclass(slots=True)
 class Model:
     #: (address, purpose) -> requested, valid, refused or withdrawn; absent means never heard of.
@@ -33,8 +41,8 @@ class Model:
     requests: dict[str, Request] = field(default_factory=dict)
     #: (address, purpose, act) -> how often the ledger must tell of it.
     acts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    #: address -> (message id, time) of every open that may be on record.
-    opens: dict[str, list[tuple[str, datetime]]] = field(default_factory=dict)
+    #: address -> every open that may be on record.
+    opens: dict[str, list[Open]] = field(default_factory=dict)
     #: address -> how often everything measured of them was erased.
     erasures: Counter[str] = field(default_factory=Counter)
 
@@ -105,6 +113,9 @@ class Model:
         if TRACKING in ending:
             self.opens.pop(address, None)
             self.erasures[address] += 1
+
+    def opens_of(self, address: str) -> list[Open]:
+        return self.opens.setdefault(address, [])
 
     def on_record(self, address: str) -> set[str]:
         return {purpose for who, purpose in self.states if who == address}

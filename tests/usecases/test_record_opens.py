@@ -145,6 +145,19 @@ async def test_opens_that_pile_up_in_an_outage_are_stored_together(
     assert db.transactions - before == 2
 
 
+async def test_whoever_comes_after_a_deadline_has_a_deadline_of_their_own(
+    database_url: str, mail: TrackedMail, start: Start
+) -> None:
+    recorder = start(RecorderLimits(deadline=timedelta(milliseconds=200)))
+    async with blocked(database_url, mail):
+        await recorder.record(fetch(mail.pixel_id))
+        await recorder.record(fetch(mail.pixel_id))
+        late = asyncio.create_task(recorder.record(fetch(mail.pixel_id)))
+        await asyncio.wait({late}, timeout=0.01)
+        assert not late.done()
+    await late
+
+
 @pytest.mark.parametrize("error", [StorageUnavailable("locked"), RuntimeError("driver")], ids=["named", "unforeseen"])
 async def test_a_failed_commit_keeps_its_batch(db: Troubled, mail: TrackedMail, start: Start, error: Exception) -> None:
     recorder = start(RecorderLimits(deadline=LONG, first_retry=timedelta(milliseconds=1)))

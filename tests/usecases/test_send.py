@@ -305,6 +305,8 @@ async def test_sends_into_one_campaign_at_the_same_time_give_nobody_two_mails(db
     await add_people(db, 40)
     async with db.read() as connection:
         addresses = list((await connection.execute(select(subscribers.c.address))).scalars())
+    # The campaign exists: making it would serialise them by itself.
+    await send(ctx, command("nobody@example.com", key="first"))
     answers = await asyncio.gather(
         *(send(ctx, command(*addresses[start:], *addresses[:start], key=f"k{start}")) for start in (0, 10, 20, 30))
     )
@@ -450,12 +452,15 @@ async def test_who_has_the_campaign_already_or_stopped_is_left_out_of_the_audien
 async def test_several_workers_share_audiences_and_nobody_gets_a_mail_twice(db: Database) -> None:
     ctx = context(db)
     await add_people(db, 2 * rulings.SLICE + 1)
-    for key in ("k1", "k2"):
-        await send(ctx, to_everybody(key))
+    answers = [await send(ctx, to_everybody(key)) for key in ("k1", "k2")]
     await asyncio.gather(*(expand_all(ctx) for _ in range(4)))
     await expand_all(ctx)
     assert len(await queued(db)) == 2 * rulings.SLICE + 1
     assert max(Counter(await queued(db)).values()) == 1
+    for answer in answers:
+        assert answer.send_id is not None
+        found, _ = await progress_of(ctx, answer.send_id)
+        assert found.tracked + found.untracked + found.refused == 2 * rulings.SLICE + 1
 
 
 async def test_a_cancelled_campaign_is_walked_no_further(db: Database) -> None:

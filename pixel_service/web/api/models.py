@@ -6,13 +6,14 @@ What a value means (is there such a template, may this person get mail) is not k
 import hashlib
 import json
 import math
+import re
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, JsonValue, StrictBool, StringConstraints, field_validator, model_validator
 
 from pixel_service.domain.consent import Purpose
-from pixel_service.domain.errors import InvalidInput
+from pixel_service.domain.errors import InvalidInput, NotFound
 from pixel_service.domain.sends import MAX_RECIPIENTS, RecipientAsked
 from pixel_service.domain.signup import FIELD_LIMITS, Choice, Profile, parse_profile
 from pixel_service.usecases.content import Content
@@ -20,6 +21,7 @@ from pixel_service.web.api.problems import Body
 
 #: No line breaks, control characters or reversals of direction: it stands in headers, lists and logs.
 _LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$"
+_ID = re.compile(r"[a-z2-7]{26}")
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,59}$"
 #: Rendered mails over 100 KB are clipped by Gmail; the rest of a million characters is markup that inlining drops.
 _MAX_HTML = 1_000_000
@@ -35,6 +37,13 @@ LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,8}$")]
 #: As typed: what is no address at all gets a verdict (a send) or a message (a form), not a refusal of the document.
 TypedAddress = Annotated[str, StringConstraints(max_length=320)]
 Version = Annotated[str, StringConstraints(min_length=1, max_length=20)]
+
+
+def read_id(text: str, kind: str) -> str:
+    """An id from a path. Raises `NotFound` for what is none, before a database is asked for it."""
+    if not _ID.fullmatch(text):
+        raise NotFound(kind)
+    return text
 
 
 def _bounded(values: dict[str, JsonValue]) -> dict[str, JsonValue]:

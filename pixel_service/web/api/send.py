@@ -14,7 +14,7 @@ from pixel_service.domain.sends import Ruling
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.send import SendAnswer, SendCommand, dry_run, progress_of, send
 from pixel_service.web.api.auth import require
-from pixel_service.web.api.models import SendRequest
+from pixel_service.web.api.models import SendRequest, read_id
 from pixel_service.web.api.problems import read_body
 
 #: The header's name is the field a problem names.
@@ -44,7 +44,8 @@ async def create(request: Request) -> Response:
 @require(Scope.SEND)
 async def show(request: Request) -> Response:
     """GET /v1/sends/{send_id}: its verdicts so far, and its mails by status."""
-    found, delivery = await progress_of(request.app.state.ctx, SendId(request.path_params["send_id"]))
+    send_id = SendId(read_id(request.path_params["send_id"], "send"))
+    found, delivery = await progress_of(request.app.state.ctx, send_id)
     return JSONResponse(
         {
             "send_id": found.send_id,

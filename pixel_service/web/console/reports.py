@@ -1,17 +1,125 @@
-"""The list of campaigns and the page of one, for colleagues who are logged in (O1)."""
+"""The list of campaigns and the page of one, for colleagues who are logged in (O1). Figures are read, none is made here.
 
+What a page says is "images loaded", never "read": a loaded image is all that is known.
+"""
+
+from collections.abc import Callable, Mapping
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_skeleton
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pixel_service.domain.errors import NotFound
+from pixel_service.domain.messages import CampaignId
+from pixel_service.domain.reports import SMALLEST_BASE, CampaignReport, Point, Summary
+from pixel_service.i18n import REGIONAL, format_moment, format_number
+from pixel_service.storage import reports
+from pixel_service.web.api.models import read_id
+from pixel_service.web.bars import TimelinePoint
 from pixel_service.web.console.login import require_user
+from pixel_service.web.language import language_of
+from pixel_service.web.views import context_of, href, say, show
+
+#: Campaigns on the first page.
+_NEWEST = 100
+_DAY = 86_400
+#: Where there is nothing to show, or too little for a rate.
+NONE = "--"
+
+#: A msgid and its values -> text in the language of the page.
+Say = Callable[..., str]
 
 
 @require_user
 async def list_campaigns(request: Request) -> Response:
-    raise NotFound("campaign")
+    """GET /console/"""
+    ctx, language = context_of(request), language_of(request)
+    async with ctx.db.read() as connection:
+        found = await reports.list_campaigns(connection, limit=_NEWEST)
+    campaigns = [_line(request, language, one) for one in found]
+    return show(request, "console/campaigns", language=language, campaigns=campaigns)
 
 
 @require_user
 async def show_campaign(request: Request) -> Response:
-    raise NotFound("campaign")
+    """GET /console/campaigns/{campaign_id}"""
+    ctx, language = context_of(request), language_of(request)
+    campaign_id = CampaignId(read_id(request.path_params["campaign_id"], "campaign"))
+    async with ctx.db.read() as connection:
+        report = await reports.campaign_report(connection, campaign_id)
+    if report is None:
+        raise NotFound("campaign")
+    zone = ZoneInfo(ctx.policy.timezone)
+
+    def text(message: str, **values: str) -> str:
+        return say(request, language, message) % values if values else say(request, language, message)
+
+    return show(
+        request,
+        "console/campaign",
+        language=language,
+        name=report.name,
+        figures=_figures(report, language, text),
+        timeline=[_point(point, language, zone) for point in report.timeline],
+        clients=[{"label": one.family or text("Not known"), "opens": one.total} for one in report.clients],
+        withdrawn_since=_withdrawn(request, language, report.withdrawn_since),
+    )
+
+
+def _line(request: Request, language: str, one: Summary) -> Mapping[str, object]:
+    zone = ZoneInfo(context_of(request).policy.timezone)
+    sent_at = one.first_sent_at
+    return {
+        "href": href(request, f"/console/campaigns/{one.campaign_id}", language),
+        "name": one.name,
+        "sent_at": format_moment(sent_at, language, zone) if sent_at else say(request, language, "Not sent yet"),
+        "sent": one.sent,
+        "tracked": one.tracked,
+        "unique": one.unique_opens,
+        "machine": one.unique_machine_opens,
+    }
+
+
+def _figures(report: CampaignReport, language: str, text: Say) -> list[Mapping[str, str]]:
+    def figure(label: str, number: int, hint: str) -> Mapping[str, str]:
+        return {"label": text(label), "value": format_number(number, language), "hint": hint}
+
+    def share(of: float) -> str:
+        return text("%(number)s%%", number=format_number(round(of * 100, 1), language))
+
+    covered = NONE if report.coverage is None else share(report.coverage)
+    rate = report.open_rate
+    if rate is None:
+        opened = text("Share: -- (it needs at least %(base)s mails with consent)", base=str(SMALLEST_BASE))
+    else:
+        values = {"share": share(rate.value), "low": share(rate.low), "high": share(rate.high)}
+        opened = text("%(share)s of the mails with consent; 95%% certain: %(low)s to %(high)s", **values)
+    machine = format_number(report.total_machine_opens, language)
+    unknown = format_number(report.total_unknown_opens, language)
+    return [
+        figure("Sent", report.sent, ""),
+        figure("With consent", report.tracked, text("%(share)s of the mails sent", share=covered)),
+        figure("Recipients who loaded images", report.unique_opens, opened),
+        figure("Images loaded", report.total_opens, text("Every time counts")),
+        figure(
+            "Machines", report.unique_machine_opens, text("%(total)s times in all, apart from people", total=machine)
+        ),
+        figure("Unclear", report.unique_unknown_opens, text("%(total)s times in all, in no share", total=unknown)),
+    ]
+
+
+def _point(point: Point, language: str, zone: ZoneInfo) -> TimelinePoint:
+    """Hours by weekday and time, days by date, both as the language writes them."""
+    skeleton = "EHm" if point.lasts.total_seconds() < _DAY else "MMMd"
+    label = format_skeleton(skeleton, point.starts_at, tzinfo=zone, locale=REGIONAL.get(language, language))
+    return {"label": label, "opens": point.opens, "machine": point.machine}
+
+
+def _withdrawn(request: Request, language: str, number: int) -> str:
+    if number == 0:
+        return say(request, language, "Nobody of those who got this mail with a pixel has withdrawn since.")
+    one = "%(number)s recipient has withdrawn since; what was measured of them is deleted."
+    many = "%(number)s recipients have withdrawn since; what was measured of them is deleted."
+    translations = context_of(request).catalogues.translations(language)
+    return translations.ngettext(one, many, number) % {"number": format_number(number, language)}

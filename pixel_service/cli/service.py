@@ -1,0 +1,110 @@
+"""A running service: the listening socket, uvicorn with our signals, the jobs beside it, and a stop that loses nothing."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import structlog
+import uvicorn
+
+from pixel_service import app as composition
+from pixel_service.domain.errors import PixelServiceError
+from pixel_service.jobs import run_jobs
+from pixel_service.observability import Metrics
+from pixel_service.settings import Settings
+
+_log = structlog.get_logger()
+
+
+class CannotListen(PixelServiceError):
+    """The port is taken, or not ours to take."""
+
+
+async def run_service(
+    settings: Settings, *, with_jobs: bool = True, when_ready: Callable[[], None] = lambda: None
+) -> None:
+    """Until SIGINT or SIGTERM: stop taking requests, finish those under way, store every open, finish the batch."""
+    with _listen(settings) as listener:
+        async with composition.open_service(settings) as service:
+            server = _Server(_uvicorn_config(service), when_ready)
+            stop = asyncio.Event()
+            running = asyncio.create_task(run_jobs(service.ctx, service.metrics, stop)) if with_jobs else None
+            with _signals(server.ask_to_stop):
+                await server.serve(sockets=[listener])
+            stop.set()
+            if running is not None:
+                await running
+
+
+async def run_worker(settings: Settings) -> None:
+    """The jobs alone, until SIGINT or SIGTERM; the batch under way is finished."""
+    stop = asyncio.Event()
+    async with composition.open_context(settings) as ctx:
+        with _signals(stop.set):
+            _log.info("working", action="work")
+            await run_jobs(ctx, Metrics(), stop)
+
+
+async def bring_up_to_date(settings: Settings) -> None:
+    async with composition.open_context(settings):
+        return
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Taken before anything else, so that a taken port is one clear line."""
+    host, port = settings.listen_host, settings.listen_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise CannotListen(f"can not listen on {host}:{port}: {error.strerror}") from error
+
+
+def _uvicorn_config(service: composition.Service) -> uvicorn.Config:
+    """No access log: its lines would hold tokens and IPs. No proxy headers: no address of a client is ever used."""
+    return uvicorn.Config(
+        service.web,
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=10,
+        limit_concurrency=2000,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, with signals left to us and a way to say that the socket is open."""
+
+    def __init__(self, config: uvicorn.Config, when_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._when_ready = when_ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        _log.info("serving", action="serve")
+        self._when_ready()
+
+    def ask_to_stop(self) -> None:
+        self.should_exit = True
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -7,7 +7,6 @@ The first key mints; every key reads (rotation). Single use comes from state, ne
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -20,12 +19,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from pixel_service.domain.messages import PixelId
 
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567"
 #: Longest token a URL may carry; the longest minted one is about 150 characters.
 MAX_LENGTH = 300
 #: Bytes of HMAC in a pixel token. 80 bit: online guessing only, each guess a request that learns nothing.
 _PIXEL_MAC = 10
 _PIXEL_ID = 16
 _MIN_KEY = 32
+#: Base32 letters as the digits that `int` reads, everything else as none: one call in C, 2 µs instead of 39 by base64.
+_DIGITS = bytes(b"0123456789abcdefghijklmnopqrstuv"[at] if at >= 0 else 33 for at in map(_LETTERS.find, range(256)))
 
 
 class Link(StrEnum):
@@ -118,10 +120,14 @@ def _decode(token: str) -> bytes | None:
     """Strict: one spelling per token. One trailing ``.``, ``)`` or ``>`` that a mail client linkified is forgiven."""
     if token[-1:] in (".", ")", ">"):
         token = token[:-1]
-    if not token or len(token) > MAX_LENGTH or token != token.lower():
+    if not token or len(token) > MAX_LENGTH or not token.isascii():
         return None
     try:
-        raw = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
-    except (binascii.Error, ValueError):
+        number = int(token.encode().translate(_DIGITS), 32)
+    except ValueError:
         return None
-    return raw if _encode(raw) == token else None
+    # Letters carry 5 bits: what is left over after whole bytes must be less than a letter, and zero.
+    size, spare = divmod(len(token) * 5, 8)
+    if spare > 4 or number & ((1 << spare) - 1):
+        return None
+    return (number >> spare).to_bytes(size, "big")

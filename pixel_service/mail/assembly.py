@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from pixel_service.mail import mime
 from pixel_service.mail.content import Rendered
-from pixel_service.mail.html import append, inlined, place_pixel, strip_foreign_pixels
+from pixel_service.mail.html import append, inlined, strip_foreign_pixels
 from pixel_service.mail.personal import STAND_INS, place_of
+from pixel_service.mail.pixel_place import place_pixel
 from pixel_service.mail.plain_text import text_of
 
 #: The stand-in for the URL of the pixel; the last one, far from those that templates get.

@@ -1,18 +1,17 @@
-"""The finished HTML of a mail: CSS moved into the elements, the pixel in its place, other people's pixels out.
+"""The finished HTML of a mail: well-formed, CSS moved into the elements, other people's pixels taken out.
 
 All functions are pure. The parser behind css-inline (html5ever) puts any shape in order first: fragments, unclosed
 elements, content in the wrong part of a table. Two things it can not be given unchecked: it runs out of stack (and the
 process dies) above some 10,000 nested elements, and it multiplies unclosed formatting elements; `check_size` bounds both.
 """
 
-import html
 import re
 from urllib.parse import urlsplit
 
 from css_inline import CSSInliner, InlineError
 
 from pixel_service.mail.errors import ContentInvalid
-from pixel_service.mail.markup import INLINE, Element, Seen, attributes, is_blank, style_of, tokens, walk
+from pixel_service.mail.markup import attributes, style_of, tokens
 
 #: html5ever dies between 10,000 and 20,000 nested elements (8 MB of stack); formatting can double the count.
 MOST_ELEMENTS = 5_000
@@ -21,9 +20,6 @@ MOST_REPEATED = 300_000
 #: Rules times elements; 10 million take about 0.3 s.
 MOST_MATCHES = 10_000_000
 
-_TABLE_PARTS = frozenset(("table", "tbody", "thead", "tfoot", "tr", "colgroup"))
-_CLICKABLE = frozenset(("a", "button"))
-_NOT_IN_BODY = frozenset(("head", "title", "style", "script", "meta", "link", "base"))
 _STARTS_DOCUMENT = re.compile(r"<(?:html|head|body|frameset)[\s/>]", re.IGNORECASE)
 _DOCTYPE = re.compile(r"<!doctype[^>]*>", re.IGNORECASE)
 _FRAMES = re.compile(r"</head>\s*<frameset")
@@ -81,100 +77,11 @@ def _normalised(markup: str) -> str:
 
 def append(document: str, fragment: str) -> str:
     """`fragment` as the last thing of the body."""
-    position = _end_of_body(document)
+    position = end_of_body(document)
     return document[:position] + fragment + document[position:]
 
 
-def place_pixel(document: str, url: str) -> str:
-    """`document` with one 1x1 image, inside the first block with visible content and never the first node of the body.
-
-    Gmail cuts mails at 102 KB, so the end is no place; some Outlook previews show a first node; in a link it would be
-    clickable; in a part that only some clients see (`<!--[if !mso]><!-->`) it would not load in the others.
-    """
-    pixel = f'<img src="{html.escape(url)}" width="1" height="1" alt="">'
-    position = _pixel_position(document)
-    return document[:position] + pixel + document[position:]
-
-
-def _pixel_position(document: str) -> int:
-    first_node: int | None = None
-    only_for_some = False
-    fallback: int | None = None
-    after: int | None = None  # wait for the element at this depth to end
-    for seen in walk(document):
-        token, stack = seen.token, seen.stack
-        if token.kind == "comment":
-            only_for_some = _reveals(document[token.start : token.end], only_for_some)
-        if after is not None:
-            if token.kind == "close" and len(stack) <= after:
-                return token.end
-            continue
-        if first_node is None and _is_node(document, seen):
-            first_node = token.start
-        if not _is_content(document, seen) or (only_for_some and fallback is not None):
-            continue
-        depth = _depth_of_block(stack[:-1] if token.kind == "open" else stack)
-        around = len(stack) - (token.kind == "open")
-        before = stack[depth].start if depth < around else token.start
-        if only_for_some:
-            fallback = before
-        elif first_node is not None and before > first_node:
-            return before
-        elif depth < around:
-            after = depth
-        else:
-            return token.end if token.kind == "open" else _after_some_text(document, token.start, token.end)
-    return fallback if fallback is not None else _end_of_body(document)
-
-
-def _reveals(comment: str, before: bool) -> bool:
-    """Whether what follows this comment is seen by some clients only."""
-    lowered = comment.lower()
-    if lowered.startswith(("<!--[if", "<![if")):
-        return "endif]" not in lowered
-    return before and "endif]" not in lowered
-
-
-def _is_node(document: str, seen: Seen) -> bool:
-    """Whether this could be the first node of the body."""
-    token = seen.token
-    if any(element.name in _NOT_IN_BODY for element in seen.stack):
-        return False
-    if token.kind == "text":
-        return not document[token.start : token.end].isspace()
-    return token.kind == "open" and token.name not in {"html", "body"}
-
-
-def _is_content(document: str, seen: Seen) -> bool:
-    token = seen.token
-    if not seen.visible:
-        return False
-    if token.kind == "text":
-        return not is_blank(document[token.start : token.end])
-    return token.name == "img" and not _is_tiny(attributes(token.inside))
-
-
-def _depth_of_block(stack: list[Element]) -> int:
-    """How many of the elements around the content also stand around the pixel."""
-    depth = len(stack)
-    while True:
-        before = depth
-        while depth and stack[depth - 1].name in INLINE:
-            depth -= 1
-        depth = next((at for at in range(depth) if stack[at].name in _CLICKABLE), depth)
-        while depth and stack[depth - 1].name in _TABLE_PARTS:
-            depth -= 1
-        if depth == before:
-            return depth
-
-
-def _after_some_text(document: str, start: int, end: int) -> int:
-    """Text that is the first node of the body: behind it, or behind its first words when it is long."""
-    blank = re.compile(r"\s").search(document, start + 200, end)
-    return blank.end() if blank else end
-
-
-def _end_of_body(document: str) -> int:
+def end_of_body(document: str) -> int:
     ends = {token.name: token.start for token in tokens(document) if token.kind == "close"}
     return ends.get("body", ends.get("html", len(document)))
 
@@ -185,7 +92,7 @@ def strip_foreign_pixels(document: str, own_host: str) -> tuple[str, int]:
     position = 0
     for image in _IMAGE.finditer(document):
         given = attributes(image[1])
-        if _is_foreign(given.get("src", ""), own_host) and _is_tiny(given):
+        if _is_foreign(given.get("src", ""), own_host) and is_tiny(given):
             kept.append(document[position : image.start()])
             position = image.end()
     return "".join([*kept, document[position:]]), len(kept)
@@ -201,7 +108,7 @@ def _is_foreign(url: str, own_host: str) -> bool:
         return True
 
 
-def _is_tiny(given: dict[str, str]) -> bool:
+def is_tiny(given: dict[str, str]) -> bool:
     """At most one pixel in every direction it names, or hidden without naming any."""
     style = style_of(given)
     named = dict(_STYLED_LENGTH.findall(style))

@@ -1,7 +1,6 @@
 """Column types that read and write the same on SQLite and PostgreSQL."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import DateTime, Dialect, LargeBinary, String
 from sqlalchemy.types import TypeDecorator
@@ -39,6 +38,6 @@ def event_id_type() -> LargeBinary:
     return LargeBinary(16)
 
 
-def sqlite_text(moment: datetime) -> Any:
+def sqlite_text(moment: datetime) -> str:
     """The text `Moment` stores on SQLite, for the hot statement that goes to the driver directly."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return moment.astimezone(UTC).isoformat(" ", "microseconds")[:26]

@@ -61,7 +61,7 @@ class _Group:
 
     fetches: list[Fetch] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
-    deadline: asyncio.TimerHandle | None = None
+    deadline: asyncio.TimerHandle = field(init=False)
 
 
 class Recorder:
@@ -155,8 +155,7 @@ class Recorder:
             delay = min(delay * 2, self._limits.longest_retry)
         self._waiting -= len(batch)
         for group in groups:
-            if group.deadline is not None:
-                group.deadline.cancel()
+            group.deadline.cancel()
             group.answered.set()
         self._count_unstored(batch, stored)
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from pixel_service.cli.send import SendFailed, run, send
+from pixel_service.cli.send import SendFailed, _read_request, run, send
 
 KEY = "pk_" + "a" * 26 + "_" + "b" * 52
 REQUEST = {"campaign": "November", "purpose": "newsletter:blog", "html": "<p>x</p>", "audience": "subscribers"}
@@ -203,3 +203,10 @@ def test_a_file_that_is_no_request_is_refused_before_anything_is_asked(
 
 def test_a_file_that_is_not_there_is_named(call: Callable[..., Result]) -> None:
     assert "none.json: No such file" in call(file="none.json").output
+
+
+def test_a_dry_run_asks_for_one(tmp_path: Path) -> None:
+    path = tmp_path / "send.json"
+    path.write_text(json.dumps(REQUEST), encoding="utf-8")
+    assert _read_request(path, dry_run=True) == REQUEST | {"dry_run": True}
+    assert _read_request(path, dry_run=False) == REQUEST

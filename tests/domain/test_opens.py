@@ -83,8 +83,10 @@ KNOWN = [
         "Thunderbird",
     ),
     (
-        "Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/AP2A; wv) AppleWebKit/537.36 (KHTML, like Gecko) "
-        "Version/4.0 Chrome/128.0 Mobile Safari/537.36",
+        (
+            "Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/AP2A; wv) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Version/4.0 Chrome/128.0 Mobile Safari/537.36"
+        ),
         "human_client",
         "mail_client",
         "Android mail app",
@@ -102,8 +104,10 @@ KNOWN = [
     ),
     # a telephone's name, no bot
     (
-        "Mozilla/5.0 (Linux; Android 13; CUBOT NOTE 21) AppleWebKit/537.36 (KHTML, like Gecko) "
-        "Chrome/140.0 Mobile Safari/537.36",
+        (
+            "Mozilla/5.0 (Linux; Android 13; CUBOT NOTE 21) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/140.0 Mobile Safari/537.36"
+        ),
         "human_client",
         "browser",
         "Chrome",

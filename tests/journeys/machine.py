@@ -192,6 +192,14 @@ class World:
         (new,) = await self._sign_ups() - before
         self.model.request(new, address, asked, received.confirm_before)
 
+    async def join(self, address: str, purposes: Collection[Purpose]) -> None:
+        """What most people do: sign up, get the mail, agree to everything."""
+        await self.sign_up(address, purposes)
+        await self.deliver()
+        mine = [mail for mail in self.mails_with("c") if mail.address == address]
+        if mine:
+            await self.confirm(mine[-1], purposes)
+
     def _choices(self, purposes: Collection[Purpose]) -> tuple[Choice, ...]:
         current = self.ctx.catalogue.current_versions
         return tuple(Choice(purpose=one, wording_version=current[one]) for one in sorted(purposes))

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from pixel_service.domain.consent import SERVICE, Purpose
 from pixel_service.domain.errors import InvalidInput
@@ -38,6 +39,9 @@ USER_AGENTS = (
 people = st.sampled_from(PEOPLE)
 purposes = st.sets(st.sampled_from(PURPOSES), min_size=1)
 some_purposes = st.sets(st.sampled_from(PURPOSES))
+#: What people usually agree to.
+profiles = st.sampled_from((set(PURPOSES), {BLOG, OPENS}, {BLOG, NETZ, OPENS}, {BLOG}, {GLASFASER, OPENS}, set()))
+user_agents = st.sampled_from(USER_AGENTS)
 newsletters = st.sampled_from((BLOG, NETZ))
 campaigns = st.sampled_from(("October", "November"))
 contents = st.sampled_from((TEMPLATE, PLAIN, PERSONAL))
@@ -82,6 +86,15 @@ class AnyOrder(RuleBasedStateMachine):
 
     # --- asking and agreeing --------------------------------------------------------------------------------
 
+    @initialize(choices=st.tuples(*[profiles] * len(PEOPLE)))
+    def some_have_joined(self, choices: Sequence[set[Purpose]]) -> None:
+        async def join() -> None:
+            for address, chosen in zip(PEOPLE, choices, strict=True):
+                if chosen:
+                    await self.world.join(address, chosen)
+
+        self.do(join())
+
     @rule(address=people, asked=purposes)
     def sign_up(self, address: str, asked: set[Purpose]) -> None:
         if asked == {OPENS}:
@@ -90,19 +103,9 @@ class AnyOrder(RuleBasedStateMachine):
         else:
             self.do(self.world.sign_up(address, asked))
 
-    @rule(address=people, asked=purposes)
+    @rule(address=people, asked=profiles.filter(bool))
     def join(self, address: str, asked: set[Purpose]) -> None:
-        """What most people do: sign up, get the mail, agree to everything."""
-        asked = {BLOG, *asked}
-
-        async def all_of_it() -> None:
-            await self.world.sign_up(address, asked)
-            await self.world.deliver()
-            mine = [mail for mail in self.world.mails_with("c") if mail.address == address]
-            if mine:
-                await self.world.confirm(mine[-1], asked)
-
-        self.do(all_of_it())
+        self.do(self.world.join(address, asked))
 
     @precondition(has("c"))
     @rule(which=whichever, ticked=some_purposes)
@@ -117,82 +120,74 @@ class AnyOrder(RuleBasedStateMachine):
     # --- sending --------------------------------------------------------------------------------------------
 
     @rule(
-        to=st.none() | st.lists(people, min_size=1, max_size=4),
-        purpose=newsletters,
+        to=st.none() | st.lists(st.sampled_from((*PEOPLE, "stranger@example.com")), min_size=1, max_size=4),
+        purpose=st.sampled_from((BLOG, NETZ, SERVICE)),
         content=contents,
         campaign=campaigns,
-        at_once=st.booleans(),
     )
-    def send(self, to: Sequence[str] | None, purpose: Purpose, content: Content, campaign: str, at_once: bool) -> None:
+    def send(self, to: Sequence[str] | None, purpose: Purpose, content: Content, campaign: str) -> None:
         async def send() -> None:
             try:
                 await self.world.send(purpose, content, to, f"{campaign} {purpose}")
             except InvalidInput:
-                # An audience has no code of its own for everybody.
-                assert (to, content) == (None, PERSONAL)
-                return
-            if at_once:
-                await self.world.expand()
-                await self.world.deliver()
+                # An audience has no code of its own for everybody, and nobody is the audience of service mail.
+                assert to is None
+                assert content is PERSONAL or purpose == SERVICE
 
         self.do(send())
 
-    @rule(to=st.lists(st.sampled_from((*PEOPLE, "stranger@example.com")), min_size=1, max_size=2))
-    def send_service_mail(self, to: Sequence[str]) -> None:
-        self.do(self.world.send(SERVICE, PLAIN, to, "Störung"))
+    @rule(purpose=newsletters, name=st.integers(), user_agent=user_agents)
+    def send_to_everybody_who_then_opens_it(self, purpose: Purpose, name: int, user_agent: str) -> None:
+        async def send() -> None:
+            before = len(self.world.relay.taken)
+            await self.world.send(purpose, TEMPLATE, None, f"{name} {purpose}")
+            await self.world.expand()
+            await self.world.deliver()
+            for mail in self.world.relay.taken[before:]:
+                if "o" in mail.links:
+                    await self.world.open(mail, user_agent)
+            await self.world.flush()
 
-    @rule()
-    def expand(self) -> None:
-        self.do(self.world.expand())
+        self.do(send())
 
-    @rule()
-    def deliver(self) -> None:
-        self.do(self.world.deliver())
+    @rule(plan=plans, meanwhile=st.sampled_from(("", "leave", "stop tracking", "lease ends")), which=whichever)
+    def deliver(self, plan: Sequence[str], meanwhile: str, which: int) -> None:
+        """With whatever the relay answers, and something that happens while it has the first mail."""
+        happening: Callable[[], Coroutine[Any, Any, None]] | None = None
+        if meanwhile == "leave" and self.world.mails_with("p"):
+            happening = partial(self.world.stop_all, self.mail_with("p", which))
+        elif meanwhile == "stop tracking" and self.world.mails_with("t"):
+            happening = partial(self.world.stop_tracking, self.mail_with("t", which))
+        elif meanwhile == "lease ends":
+            happening = self.world.another_worker
 
-    @rule(plan=plans)
-    def deliver_through_trouble(self, plan: Sequence[str]) -> None:
-        self.do(self.world.deliver(plan))
+        async def deliver() -> None:
+            await self.world.expand()
+            await self.world.deliver(plan, happening)
 
-    @precondition(has("p"))
-    @rule(which=whichever, plan=plans)
-    def deliver_while_somebody_leaves(self, which: int, plan: Sequence[str]) -> None:
-        mail = self.mail_with("p", which)
-        self.do(self.world.deliver(plan, lambda: self.world.stop_all(mail)))
-
-    @precondition(has("t"))
-    @rule(which=whichever, plan=plans)
-    def deliver_while_somebody_stops_tracking(self, which: int, plan: Sequence[str]) -> None:
-        mail = self.mail_with("t", which)
-        self.do(self.world.deliver(plan, lambda: self.world.stop_tracking(mail)))
-
-    @rule(plan=plans)
-    def deliver_slower_than_the_lease(self, plan: Sequence[str]) -> None:
-        self.do(self.world.deliver(plan, self.world.another_worker))
+        self.do(deliver())
 
     # --- opening --------------------------------------------------------------------------------------------
 
     @precondition(has("o"))
-    @rule(which=whichever, user_agent=st.sampled_from(USER_AGENTS), at_once=st.booleans())
-    def open(self, which: int, user_agent: str, at_once: bool) -> None:
+    @rule(which=whichever, user_agent=user_agents, then=st.sampled_from(("commit", "commit", "wait", "crash")))
+    def open(self, which: int, user_agent: str, then: str) -> None:
         async def get() -> None:
             await self.world.open(self.mail_with("o", which), user_agent)
-            if at_once:
+            if then == "commit":
                 await self.world.flush()
+            elif then == "crash":
+                self.world.recorder_crashes()
 
         self.do(get())
 
     @rule(token=st.sampled_from(("", "a" * 42, "a" * 41 + "q", "../../etc/passwd", "mzxw6ytboi")))
-    def open_a_forged_pixel(self, token: str) -> None:
-        self.do(self.world.get_pixel(f"{token}.gif", USER_AGENTS[0]))
+    def open_a_forged_pixel_and_commit_all(self, token: str) -> None:
+        async def get() -> None:
+            await self.world.get_pixel(f"{token}.gif", USER_AGENTS[0])
+            await self.world.flush()
 
-    @rule()
-    def commit_opens(self) -> None:
-        self.do(self.world.flush())
-
-    @rule()
-    def crash_the_recorder(self) -> None:
-        self.world.recorder_crashes()
-        self.do(asyncio.sleep(0))
+        self.do(get())
 
     # --- leaving --------------------------------------------------------------------------------------------
 
@@ -207,14 +202,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.do(self.world.unsubscribe(self.mail_with("u", which), source))
 
     @precondition(has("p"))
-    @rule(which=whichever, shown=purposes, wanted=some_purposes)
-    def save_preferences(self, which: int, shown: set[Purpose], wanted: set[Purpose]) -> None:
-        self.do(self.world.save_preferences(self.mail_with("p", which), shown, wanted & shown))
-
-    @precondition(has("p"))
-    @rule(which=whichever)
-    def stop_all(self, which: int) -> None:
-        self.do(self.world.stop_all(self.mail_with("p", which)))
+    @rule(which=whichever, shown=purposes, wanted=some_purposes, all_of_it=st.booleans())
+    def save_preferences(self, which: int, shown: set[Purpose], wanted: set[Purpose], all_of_it: bool) -> None:
+        mail = self.mail_with("p", which)
+        self.do(self.world.stop_all(mail) if all_of_it else self.world.save_preferences(mail, shown, wanted & shown))
 
     # --- waiting --------------------------------------------------------------------------------------------
 

@@ -127,6 +127,12 @@ def test_the_link_to_stop_measuring_does_not_exist_without_measuring(tmp_path: P
         prepare(tmp_path, '<a href="{{ stop_tracking_url }}">Stop</a>', tracked=False)
 
 
+def test_content_may_ask_whether_there_is_measuring_to_stop(tmp_path: Path) -> None:
+    html = '<p>{% if stop_tracking_url %}<a href="{{ stop_tracking_url }}">Stop</a>{% else %}Nothing{% endif %}</p>'
+    assert "Nothing" in html_of(prepare(tmp_path, html, tracked=False).compose(recipient(tracked=False)))
+    assert LINKS["stop_tracking_url"] in html_of(prepare(tmp_path, html).compose(recipient()))
+
+
 def test_images_of_others_that_measure_are_counted_and_stripped_on_demand(tmp_path: Path) -> None:
     spy = '<p>Hi</p><img src="https://spy.example/o" width="1" height="1"><img src="https://mail.nordlicht.example/static/a.gif" width="1" height="1">'
     counted = prepare(tmp_path, spy, tracked=False)

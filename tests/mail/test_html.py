@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pixel_service.mail.errors import ContentInvalid
-from pixel_service.mail.html import append, inlined, place_pixel, strip_foreign_pixels
+from pixel_service.mail.html import append, inlined, strip_foreign_pixels
 from pixel_service.mail.markup import tokens
+from pixel_service.mail.pixel_place import place_pixel
 
 URL = "https://mail.example/o/abc.gif"
 PIXEL = f'<img src="{URL}" width="1" height="1" alt="">'
@@ -35,6 +36,17 @@ SHAPES = {
         "Hello",
     ),
     "picture first": ('<div><img src="a.png" alt="Logo" width="100"></div>', "<div>", "<img"),
+    "logo above the text": (
+        '<table><tr><td><img src="logo.png" style="display:block"></td></tr><tr><td><p>Hello</p></td></tr></table>',
+        "<p>",
+        "Hello",
+    ),
+    "pictures and a late text": (
+        '<table><tr><td><img src="a.png"></td></tr></table>' + '<p><img src="b.png"></p>' * 2_000 + "<p>Hello</p>",
+        "<td>",
+        "<img",
+    ),
+    "linked picture only": ('<a href="#"><img src="a.png"></a>', "</a>", "</body>"),
     "spacer first": ('<div><img src="s.gif" width="1" height="1"></div><p>Hello</p>', "<p>", "Hello"),
     "inside a link": ('<div><a href="#"><span>Hello</span></a></div>', "<div>", "<a"),
     "block inside a link": ('<p>\u200b</p><div><a href="#"><div>Hello</div></a></div>', "<div>", "<a"),

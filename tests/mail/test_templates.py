@@ -53,6 +53,27 @@ def test_a_template_brings_its_subject_and_speaks_the_language_of_the_mail(tmp_p
     assert text_of(mail).startswith("Guten Tag Fibre 7\n")
 
 
+def test_what_one_file_makes_for_another_is_not_asked_of_recipients(tmp_path: Path) -> None:
+    files = {
+        "_parts.html.j2": "{% macro shout(word) %}<b>{{ word|upper }}</b>{% endmacro %}",
+        "base.html.j2": (
+            '{% set a = "A" %}{% set b %}B{{ a }}{% endset %}{% import "_parts.html.j2" as parts %}'
+            '{% from "_parts.html.j2" import shout as cry %}{% macro own(word) %}{{ word }}{% endmacro %}'
+            "<p>{% block body %}{% endblock %}</p>"
+        ),
+        "base.txt.j2": "x",
+        "kid.html.j2": (
+            '{% extends "base.html.j2" %}{% from "_parts.html.j2" import shout %}'
+            "{% block body %}{{ a }} {{ b }} {{ shout(city) }} {{ city.upper() }}{% endblock %}"
+        ),
+        "kid.txt.j2": "{{ city }}",
+    }
+    prepared = composer(tmp_path, files).prepare(source(None, template="kid"), language="en", tracked=False)
+    assert prepared.variables == {"city"}
+    mail = prepared.compose(recipient(tracked=False, variables={"city": "Köln"}))
+    assert "A BA <b>KÖLN</b> KÖLN" in html_of(mail)
+
+
 def test_a_subject_of_the_send_wins(tmp_path: Path) -> None:
     news = source(
         None, template="news", subject="{{ first_name }}: {{ headline }}", variables={"headline": "Fibre", "code": "7"}

@@ -1,6 +1,7 @@
 """`GET /v1/campaigns/{id}/report`: the stored figures as JSON, for keys that may read reports."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import pytest
 from httpx import AsyncClient
@@ -15,21 +16,23 @@ from pixel_service.storage.schema import opens
 from pixel_service.usecases.api_keys import NewKey, create_key
 from pixel_service.usecases.context import Context
 from tests.builders import context, web
-from tests.tracked_mail import NOW, add_campaign, add_mail, add_person, fetch
+from tests.tracked_mail import GMAIL, NOW, add_campaign, add_mail, add_person, fetch
 
 PREFETCH = Judgement(Verdict.PREFETCH, "apple_mpp", "")
 
 
-async def add_open(connection: Connection, message_id: str, judgement: Judgement | None = None) -> None:
-    seen = fetch(None) if judgement is None else fetch(None, judgement=judgement)
+async def add_open(
+    connection: Connection, message_id: str, judgement: Judgement = GMAIL, *, at: datetime = NOW
+) -> None:
+    seen = fetch(None, at=at, judgement=judgement)
     await connection.execute(
         insert(opens).values(
             open_id=seen.open_id,
             message_id=message_id,
-            opened_at=NOW,
-            verdict=seen.judgement.verdict.value,
-            reason=seen.judgement.reason,
-            client_family=seen.judgement.client_family,
+            opened_at=seen.at,
+            verdict=judgement.verdict.value,
+            reason=judgement.reason,
+            client_family=judgement.client_family,
         )
     )
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from pixel_service.usecases import accounts
 from pixel_service.usecases.context import Context
 from pixel_service.web.console import reports
 from tests.builders import context, dump, web
-from tests.tracked_mail import add_campaign, add_mail, add_person
-from tests.web.test_api_reports import add_mailing
+from tests.tracked_mail import NOW, add_campaign, add_mail, add_person
+from tests.web.test_api_reports import add_mailing, add_open
 
 PASSWORD = "correct horse battery"
 
@@ -85,13 +86,12 @@ async def test_a_campaign_shows_its_figures_its_time_line_and_its_programs(
     before = await dump(ctx.db)
     shown = await text_of(colleague, f"/console/campaigns/{campaign_id}?lang=en")
     for text in (
-        "Sent 4",
+        "Sent 4 since 3 November 2026, 10:00 CET",
         "With consent 3 75% of the mails sent",
         "Recipients who loaded images 2 Share: -- (it needs at least 30 mails with consent)",
-        "Images loaded 2 Every time counts",
+        "Images loaded 2 Every time counts. Unclear, in no figure: 0",
         "Machines 1 1 times in all, apart from people",
-        "Unclear 0",
-        "Tue 10:00 2 1",
+        "+0 h 2 1",
         "Gmail 2",
         "Nobody of those who got this mail with a pixel has withdrawn since.",
     ):
@@ -106,7 +106,7 @@ async def test_a_share_comes_with_its_bounds_in_the_way_of_the_language(ctx: Con
     assert "50% of the mails with consent; 95% certain: 33.2% to 66.8%" in english
     german = await text_of(colleague, f"/console/campaigns/{campaign_id}?lang=de")
     assert "50 % der Mails mit Einwilligung; zu 95 % sicher: 33,2 % bis 66,8 %" in german
-    assert "Di., 10:00 15 1" in german
+    assert "+0 h 15 1" in german
 
 
 @pytest.mark.parametrize(
@@ -148,3 +148,14 @@ def test_every_text_of_the_reports_is_there_in_german_and_listed_in_english() ->
     code = Path(reports.__file__).read_text(encoding="utf-8")
     source = [part for key in listed["de"] for part in ([key] if isinstance(key, str) else key)]
     assert [text for text in source if f'"{text}"' not in code] == []
+
+
+async def test_the_time_line_goes_by_hours_for_two_days_and_then_by_days(ctx: Context, colleague: AsyncClient) -> None:
+    async with ctx.db.write() as connection:
+        campaign_id = await add_campaign(connection)
+        mail = await add_mail(connection, await add_person(connection), campaign_id=campaign_id)
+        for hours in (47, 48, 72):
+            await add_open(connection, mail.message_id, at=NOW + timedelta(hours=hours))
+    shown = await text_of(colleague, f"/console/campaigns/{campaign_id}?lang=de")
+    for text in ("+46 h 0 0", "+47 h 1 0", "Tag 3 1 0", "Tag 4 1 0"):
+        assert text in shown

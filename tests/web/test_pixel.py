@@ -80,9 +80,10 @@ Make = Callable[..., Pixel]
 async def make(db: Database) -> AsyncIterator[Make]:
     started: list[Recorder] = []
 
-    def make(*, honour_gpc: bool = True, limits: RecorderLimits | None = None) -> Pixel:
+    def make(*, honour_gpc: bool = True) -> Pixel:
         counted: Counter[NotRecorded] = Counter()
-        recorder = Recorder(db, count=lambda reason, n: counted.update({reason: n}), limits=limits)
+        patient = RecorderLimits(deadline=timedelta(seconds=30))
+        recorder = Recorder(db, count=lambda reason, n: counted.update({reason: n}), limits=patient)
         recorder.start()
         started.append(recorder)
         ids = iter(range(1, 10_000))

@@ -3,17 +3,17 @@
 What a page says is "images loaded", never "read": a loaded image is all that is known.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_skeleton
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pixel_service.domain.errors import NotFound
 from pixel_service.domain.messages import CampaignId
-from pixel_service.domain.reports import SMALLEST_BASE, CampaignReport, Point, Summary
-from pixel_service.i18n import REGIONAL, format_moment, format_number
+from pixel_service.domain.reports import SMALLEST_BASE, CampaignReport, Point, Rate, Summary
+from pixel_service.i18n import format_moment, format_number
 from pixel_service.storage import reports
 from pixel_service.web.api.models import read_id
 from pixel_service.web.bars import TimelinePoint
@@ -23,7 +23,6 @@ from pixel_service.web.views import context_of, href, say, show
 
 #: Campaigns on the first page.
 _NEWEST = 100
-_DAY = 86_400
 #: Where there is nothing to show, or too little for a rate.
 NONE = "--"
 
@@ -50,7 +49,6 @@ async def show_campaign(request: Request) -> Response:
         report = await reports.campaign_report(connection, campaign_id)
     if report is None:
         raise NotFound("campaign")
-    zone = ZoneInfo(ctx.policy.timezone)
 
     def text(message: str, **values: str) -> str:
         return say(request, language, message) % values if values else say(request, language, message)
@@ -60,8 +58,8 @@ async def show_campaign(request: Request) -> Response:
         "console/campaign",
         language=language,
         name=report.name,
-        figures=_figures(report, language, text),
-        timeline=[_point(point, language, zone) for point in report.timeline],
+        figures=_figures(report, language, ZoneInfo(ctx.policy.timezone), text),
+        timeline=_timeline(report.timeline, text),
         clients=[{"label": one.family or text("Not known"), "opens": one.total} for one in report.clients],
         withdrawn_since=_withdrawn(request, language, report.withdrawn_since),
     )
@@ -81,39 +79,52 @@ def _line(request: Request, language: str, one: Summary) -> Mapping[str, object]
     }
 
 
-def _figures(report: CampaignReport, language: str, text: Say) -> list[Mapping[str, str]]:
-    def figure(label: str, number: int, hint: str) -> Mapping[str, str]:
-        return {"label": text(label), "value": format_number(number, language), "hint": hint}
+def _figures(report: CampaignReport, language: str, zone: ZoneInfo, text: Say) -> list[Mapping[str, str]]:
+    def number(count: int) -> str:
+        return format_number(count, language)
 
     def share(of: float) -> str:
         return text("%(number)s%%", number=format_number(round(of * 100, 1), language))
 
     covered = NONE if report.coverage is None else share(report.coverage)
-    rate = report.open_rate
-    if rate is None:
-        opened = text("Share: -- (it needs at least %(base)s mails with consent)", base=str(SMALLEST_BASE))
-    else:
-        values = {"share": share(rate.value), "low": share(rate.low), "high": share(rate.high)}
-        opened = text("%(share)s of the mails with consent; 95%% certain: %(low)s to %(high)s", **values)
-    machine = format_number(report.total_machine_opens, language)
-    unknown = format_number(report.total_unknown_opens, language)
-    return [
-        figure("Sent", report.sent, ""),
-        figure("With consent", report.tracked, text("%(share)s of the mails sent", share=covered)),
-        figure("Recipients who loaded images", report.unique_opens, opened),
-        figure("Images loaded", report.total_opens, text("Every time counts")),
-        figure(
-            "Machines", report.unique_machine_opens, text("%(total)s times in all, apart from people", total=machine)
+    sent_at = report.first_sent_at
+    since = text("since %(moment)s", moment=format_moment(sent_at, language, zone)) if sent_at else text("Not sent yet")
+    unclear = number(report.total_unknown_opens)
+    machine = number(report.total_machine_opens)
+    figures = (
+        ("Sent", report.sent, since),
+        ("With consent", report.tracked, text("%(share)s of the mails sent", share=covered)),
+        ("Recipients who loaded images", report.unique_opens, _rate(report.open_rate, share, text)),
+        (
+            "Images loaded",
+            report.total_opens,
+            text("Every time counts. Unclear, in no figure: %(total)s", total=unclear),
         ),
-        figure("Unclear", report.unique_unknown_opens, text("%(total)s times in all, in no share", total=unknown)),
+        ("Machines", report.unique_machine_opens, text("%(total)s times in all, apart from people", total=machine)),
+    )
+    return [{"label": text(label), "value": number(count), "hint": hint} for label, count, hint in figures]
+
+
+def _rate(rate: Rate | None, share: Callable[[float], str], text: Say) -> str:
+    if rate is None:
+        return text("Share: -- (it needs at least %(base)s mails with consent)", base=str(SMALLEST_BASE))
+    values = {"share": share(rate.value), "low": share(rate.low), "high": share(rate.high)}
+    return text("%(share)s of the mails with consent; 95%% certain: %(low)s to %(high)s", **values)
+
+
+def _timeline(points: Sequence[Point], text: Say) -> list[TimelinePoint]:
+    """By age, so that two campaigns compare: "+3 h", and from the third day on "day 3"."""
+    return [
+        {"label": _age(points[0].starts_at, point, text), "opens": point.opens, "machine": point.machine}
+        for point in points
     ]
 
 
-def _point(point: Point, language: str, zone: ZoneInfo) -> TimelinePoint:
-    """Hours by weekday and time, days by date, both as the language writes them."""
-    skeleton = "EHm" if point.lasts.total_seconds() < _DAY else "MMMd"
-    label = format_skeleton(skeleton, point.starts_at, tzinfo=zone, locale=REGIONAL.get(language, language))
-    return {"label": label, "opens": point.opens, "machine": point.machine}
+def _age(sent_at: datetime, point: Point, text: Say) -> str:
+    age = point.starts_at - sent_at
+    if point.lasts < timedelta(days=1):
+        return text("+%(hours)s h", hours=str(age // timedelta(hours=1)))
+    return text("day %(day)s", day=str(age.days + 1))
 
 
 def _withdrawn(request: Request, language: str, number: int) -> str:

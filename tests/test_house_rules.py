@@ -23,7 +23,7 @@ ASKS_THE_WORLD = re.compile(
     r"\b((datetime|date|dt)\.(now|utcnow|today)|time\.time(_ns)?|uuid[14]|os\.urandom|secrets\.\w+|random\.\w+)\("
 )
 CACHES = {".mypy_cache", ".pytest_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis", "__pycache__"}
-BUILT = {".git", ".venv", "dist", "var", *CACHES}
+BUILT = {".git", ".venv", "dist", "var", ".coverage", *CACHES}
 LOCKS = sorted(ROOT.glob("requirements*.lock"))
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

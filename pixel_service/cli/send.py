@@ -88,6 +88,8 @@ def run(
     except KeyboardInterrupt:
         typer.echo(f"No longer watching. The mails of send {send_id} still go out.", err=True)
         raise typer.Exit(130) from None
+    if not answer["finished"]:
+        _print_counts(last)
     delivery = last["delivery"]
     typer.echo(f"Sent {delivery['sent']}, failed {delivery['failed']}, cancelled {delivery['cancelled']}.")
     return int(delivery["failed"])
@@ -154,16 +156,20 @@ def _refusal(response: httpx.Response) -> SendFailed:
 
 
 def _print_verdicts(answer: Answer) -> None:
-    counts = answer["counts"]
     for warning in answer["warnings"]:
         typer.echo(f"Warning: {warning}", err=True)
     if answer["results"] is None and not answer["finished"]:
         typer.echo("Everybody who agreed to this gets it; they are looked up while the mails go out.")
         return
-    typer.echo(f"Tracked {counts['tracked']}, untracked {counts['untracked']}, refused {counts['refused']}.")
+    _print_counts(answer)
     reasons = Counter(one["reason"] for one in answer["results"] or () if one["verdict"] == "refused")
     for reason, number in reasons.most_common():
         typer.echo(f"  refused, {reason}: {number}")
+
+
+def _print_counts(answer: Answer) -> None:
+    counts = answer["counts"]
+    typer.echo(f"Tracked {counts['tracked']}, untracked {counts['untracked']}, refused {counts['refused']}.")
 
 
 def _watch(client: httpx.Client, send_id: str, sleep: Callable[[float], None]) -> Answer:

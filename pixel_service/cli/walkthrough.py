@@ -26,7 +26,9 @@ from pixel_service.settings import Settings, load_settings
 from pixel_service.usecases import accounts, api_keys
 
 ADMIN = "admin@nordlicht-telekom.example"
-NEWSLETTER = Path(inbox_app.__file__).with_name("newsletter.json")
+#: Two editions, so that each way to send has one: a campaign mails nobody twice.
+GERMAN = Path(inbox_app.__file__).with_name("newsletter.json")
+ENGLISH = Path(inbox_app.__file__).with_name("newsletter-en.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +141,13 @@ def _ways_to_send(places: Places) -> list[str]:
         f"cd {shlex.quote(str(Path.cwd()))}",
         f"export PIXEL_API_KEY={places.api_key}",
         "",
-        "as a program does it:",
+        "the German edition, as a program does it:",
         f"curl -sS {places.service}/v1/send \\",
         '  -H "Authorization: Bearer $PIXEL_API_KEY" -H "Idempotency-Key: $(date +%s)" \\',
-        f'  -H "Content-Type: application/json" --data @{_shown(NEWSLETTER)}',
+        f'  -H "Content-Type: application/json" --data @{_shown(GERMAN)}',
         "",
-        "or with the command, which shows how far it is:",
-        f"{_this_command()} send {_shown(NEWSLETTER)} --url {places.service}",
+        "the English edition, with the command, which shows how far it is:",
+        f"{_this_command()} send {_shown(ENGLISH)} --url {places.service}",
     ]
 
 

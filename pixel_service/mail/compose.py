@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pixel_service.mail import mime
 from pixel_service.mail.assembly import PIXEL, Finished, Mold, finish, mold, subject_field
-from pixel_service.mail.content import LINKS, Content, JsonValue, Rendered, Source
+from pixel_service.mail.content import LINKS, PERSON, Content, JsonValue, Rendered, Source
 from pixel_service.mail.errors import ContentInvalid
 from pixel_service.mail.fields import Recipient, Sender, fields_of
 from pixel_service.mail.personal import FIRST_PLACE, DependsOnRecipient, Holder, Personal, Unknown, without_stand_ins
@@ -30,9 +30,7 @@ class Composer:
     """`base_url` is the public address of this service; images of its host are our own. `logo_url` is the same for
     everybody; without one the company's name stands in its place."""
 
-    def __init__(
-        self, templates: MailTemplates, sender: Sender, *, base_url: str, logo_url: str | None = None
-    ) -> None:
+    def __init__(self, templates: MailTemplates, sender: Sender, *, base_url: str, logo_url: str | None = None) -> None:
         self._templates = templates
         self._base_url = base_url.rstrip("/")
         self._logo_url = logo_url or ""
@@ -135,6 +133,8 @@ class Prepared:
             raise ContentInvalid("subject", "is empty")
         #: names every recipient has to bring; `PERSON` and the links may be missing where they are not printed
         self.variables = content.names
+        #: all names of a recipient that can appear, those included that the templates can do without
+        self.accepts = content.names | content.left_out | PERSON
         #: a value of a recipient is part of an URL, or decides about one: like a pixel, not for untracked mails (D4)
         self.personal_urls = content.personal_urls or any(
             findings_in(_marked(text, holder)).personal_urls
@@ -184,6 +184,8 @@ class Prepared:
         """For recipients who bring what the templates can do without: `personal_urls` did not look at that."""
         other = self._others.get(names)
         if other is None:
+            if len(self._others) >= _KEPT_MOLDS:
+                self._others.clear()
             other = self._others[names] = self._bringing(names)
         if other.personal_urls and not self.personal_urls and not self._finishing.tracked:
             raise ContentInvalid("variables", f"{', '.join(sorted(names))}: would be part of a personal URL")

@@ -51,6 +51,8 @@ class Needs:
 
     #: Recipient variables that must be given.
     variables: frozenset[str]
+    #: All that can appear in it; nothing else of a recipient is kept.
+    accepts: frozenset[str]
     #: Its untracked form would still differ per person, or load a stranger's 1x1 image (D4).
     personal_content: bool
     warnings: tuple[str, ...]
@@ -65,6 +67,7 @@ def needs_of(ctx: Context, content: Content, purpose: Purpose) -> Needs:
         variants.append(prepared(ctx, content, purpose, language=language, tracked=True))
     return Needs(
         variables=frozenset().union(*(one.variables for one in variants)),
+        accepts=frozenset().union(*(one.accepts for one in variants)),
         personal_content=differs_per_person(ctx, plain),
         warnings=tuple(sorted({warning for one in variants for warning in one.warnings})),
     )

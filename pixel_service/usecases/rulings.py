@@ -27,7 +27,7 @@ class Job:
     purpose: Purpose
     campaign_id: CampaignId | None
     send_id: SendId | None
-    #: Recipient variables the content uses; nothing else of a recipient's is kept.
+    #: Recipient variables that can appear in the content; nothing else of a recipient's is kept.
     variables: frozenset[str]
     #: See `Needs`.
     personal_content: bool
@@ -115,7 +115,7 @@ def _person(ctx: Context, job: Job, known: Known, asked: RecipientAsked) -> Pers
     return Person(
         subscriber_id=known.subscriber_id,
         language=asked.language or known.language or ctx.policy.default_language,
-        variables={name: asked.variables[name] for name in sorted(job.variables)},
+        variables={name: value for name, value in sorted(asked.variables.items()) if name in job.variables},
     )
 
 

@@ -14,6 +14,7 @@ from pixel_service.domain.messages import CampaignId, SendId, Status
 from pixel_service.domain.sends import RecipientAsked, Ruling
 from pixel_service.storage import sends
 from pixel_service.storage.engine import Connection
+from pixel_service.usecases import service_mails
 from pixel_service.usecases.content import Content, Needs, needs_of
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.rulings import (
@@ -98,7 +99,7 @@ async def dry_run(ctx: Context, command: SendCommand) -> SendAnswer:
             purpose=command.purpose,
             campaign_id=campaign.campaign_id if campaign else None,
             send_id=None,
-            variables=needs.variables,
+            variables=needs.accepts,
             personal_content=needs.personal_content,
             now=ctx.clock(),
         )
@@ -159,6 +160,8 @@ def _check(ctx: Context, command: SendCommand) -> Needs:
     offered = kind_of(command.purpose) == "newsletter" and slug_of(command.purpose) in ctx.catalogue.newsletters
     if command.purpose != SERVICE and not offered:
         raise InvalidInput("purpose", "not a newsletter on offer, and not service")
+    if command.content.template in service_mails.TEMPLATES:
+        raise InvalidInput("template", "this template is for the service's own mails")
     needs = needs_of(ctx, command.content, command.purpose)
     if command.recipients is not None:
         problems = tuple(islice(_recipient_problems(ctx, command.recipients, needs), _MOST_PROBLEMS))
@@ -208,7 +211,7 @@ def _job(command: SendCommand, needs: Needs, new: sends.NewSend) -> Job:
         purpose=command.purpose,
         campaign_id=new.campaign_id,
         send_id=new.send_id,
-        variables=needs.variables,
+        variables=needs.accepts,
         personal_content=needs.personal_content,
         now=new.created_at,
     )

@@ -12,6 +12,9 @@ from pixel_service.domain.signup import PendingSignUp
 from pixel_service.storage.messages import NewMessage
 from pixel_service.usecases.context import Context
 
+#: Not for a pipeline: they say what only the service knows.
+TEMPLATES = frozenset({"confirmation", "welcome", "whitepaper", "goodbye"})
+
 
 def confirmation(ctx: Context, pending: PendingSignUp) -> NewMessage:
     return _mail(ctx, "confirmation", pending.subscriber_id, pending.language, {"sign_up_id": pending.sign_up_id})

@@ -114,6 +114,15 @@ def test_verdicts_are_summed_up_without_an_address(capsys: pytest.CaptureFixture
     assert "anna@example.com" not in shown.out + shown.err
 
 
+def test_the_verdicts_on_an_audience_are_told_when_it_has_been_looked_up(capsys: pytest.CaptureFixture[str]) -> None:
+    nobody = {"tracked": 0, "untracked": 0, "refused": 0}
+    looked_up = progress(sent=2) | {"counts": {"tracked": 1, "untracked": 1, "refused": 4}}
+    watch((202, accepted(finished=False, results=None, counts=nobody)), (200, looked_up))
+    shown = capsys.readouterr().out
+    assert "Tracked 0" not in shown
+    assert "Tracked 1, untracked 1, refused 4.\nSent 2, failed 0" in shown
+
+
 def test_a_service_that_restarts_is_waited_for_but_not_for_ever() -> None:
     down = httpx.ConnectError("refused")
     failed, _ = watch((202, accepted()), down, (503, "busy"), (200, progress(sent=3)))

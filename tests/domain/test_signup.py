@@ -12,12 +12,12 @@ from pixel_service.domain.signup import FIELD_LIMITS, AskedPurpose, PendingSignU
 
 
 @pytest.mark.parametrize(
-    ("typed", "normalised", "key"),
+    "typed, normalised, key",
     [
         ("anna@example.com", "anna@example.com", "anna@example.com"),
         ("  Anna@EXAMPLE.com ", "Anna@example.com", "anna@example.com"),
-        ("anna@bücher.example.com", "anna@bücher.example.com", "anna@bücher.example.com"),
-        ("anna@xn--bcher-kva.example.com", "anna@bücher.example.com", "anna@bücher.example.com"),
+        ("anna@bücher.example.com", "anna@bücher.example.com", "anna@xn--bcher-kva.example.com"),
+        ("anna@xn--bcher-kva.example.com", "anna@bücher.example.com", "anna@xn--bcher-kva.example.com"),
         ("a+b@example.com", "a+b@example.com", "a+b@example.com"),
     ],
 )
@@ -55,7 +55,7 @@ def test_every_bad_field_is_named_at_once() -> None:
     assert str(refused.value).count(";") == 2
 
 
-@pytest.mark.parametrize("name", set(FIELD_LIMITS) - {"salutation"})
+@pytest.mark.parametrize("name", sorted(set(FIELD_LIMITS) - {"salutation"}))
 def test_a_field_may_be_as_long_as_its_limit_and_no_longer(name: str) -> None:
     assert parse_profile({name: "x" * FIELD_LIMITS[name]}).given() == {name: "x" * FIELD_LIMITS[name]}
     with pytest.raises(InvalidFields):
@@ -93,3 +93,7 @@ def test_retries_back_off_and_end() -> None:
     policy = RetryPolicy(first=timedelta(minutes=1), longest=timedelta(minutes=5), attempts=5)
     delays = [policy.next_delay(made) for made in range(1, 6)]
     assert delays == [timedelta(minutes=minutes) for minutes in (1, 2, 4, 5)] + [None]
+
+
+def test_domains_that_differ_by_a_sharp_s_are_two_people() -> None:
+    assert parse_address("a@straße.example.com").key != parse_address("a@strasse.example.com").key

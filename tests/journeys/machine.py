@@ -344,9 +344,7 @@ class World:
             sent.append(message)
 
         headers = [(b"user-agent", user_agent.encode())]
-        await endpoint(
-            {"type": "http", "method": "GET", "path": f"/o/{token}", "headers": headers}, receive, keep
-        )
+        await endpoint({"type": "http", "method": "GET", "path": f"/o/{token}", "headers": headers}, receive, keep)
         assert [one.get("status", one.get("body")) for one in sent] == [200, GIF]
 
     def _event_id(self) -> bytes:
@@ -367,7 +365,9 @@ class World:
             if mail.generation == self.model.erasures[mail.address] and self.model.agrees(mail.address, OPENS):
                 # While a mail may still be tried again its pixel may change and its window grow: then both are right.
                 in_time = at < mail.handed_over_at + RECORDING_WINDOW - 2 * LEASE
-                self.model.opens_of(mail.address).append(Open(mail.message, at, certain=in_time and mail.message in sent))
+                self.model.opens_of(mail.address).append(
+                    Open(mail.message, at, certain=in_time and mail.message in sent)
+                )
         self.waiting.clear()
 
     async def _sent(self) -> set[str]:

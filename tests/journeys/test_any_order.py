@@ -21,12 +21,20 @@ from tests.journeys.invariants import check
 from tests.journeys.machine import LEASE, NETZ, PEOPLE, PURPOSES, Mail, World
 
 TEMPLATE = Content(
-    subject="November", template="newsletter", html=None, text=None, variables={"headline": "Glasfaser", "intro": "Neu."}
+    subject="November",
+    template="newsletter",
+    html=None,
+    text=None,
+    variables={"headline": "Glasfaser", "intro": "Neu."},
 )
 PLAIN = Content(subject="Neu", template=None, html="<p>{{ greeting }}, es gibt Neues.</p>", text=None, variables={})
 #: Its link differs from person to person, so it measures like a pixel.
 PERSONAL = Content(
-    subject="Neu", template=None, html='<p><a href="https://shop.example/{{ code }}">Neues</a></p>', text=None, variables={}
+    subject="Neu",
+    template=None,
+    html='<p><a href="https://shop.example/{{ code }}">Neues</a></p>',
+    text=None,
+    variables={},
 )
 USER_AGENTS = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)",
@@ -235,7 +243,7 @@ def run(new_database: NewDatabase, *, examples: int) -> None:
 
 @pytest.mark.slow
 def test_the_promises_hold_in_any_order(new_sqlite: NewDatabase) -> None:
-    run(new_sqlite, examples=20)
+    run(new_sqlite, examples=200)
 
 
 @pytest.mark.slow

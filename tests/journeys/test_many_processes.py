@@ -38,10 +38,10 @@ async def test_two_web_processes_and_two_workers_share_one_database_without_doub
             key = one.run("key", "create", "--name", "p", "--scope", "send", "--scope", "report").strip()
 
             # The same request at both doors at once is one send; an audience beside it finds everybody served.
-            asked = {"recipients": [{"address": address} for address in addresses], "idempotency_key": "one"}
+            everybody = [{"address": address} for address in addresses]
             answers = await asyncio.gather(
-                Pipeline(first, key).send("November", **asked),
-                Pipeline(second, key).send("November", **asked),
+                Pipeline(first, key).send("November", idempotency_key="one", recipients=everybody),
+                Pipeline(second, key).send("November", idempotency_key="one", recipients=everybody),
                 Pipeline(second, key).send("November", idempotency_key="all"),
             )
             assert [answer.status_code for answer in answers] == [202] * 3, [answer.text for answer in answers]

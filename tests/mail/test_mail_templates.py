@@ -7,12 +7,14 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
 from jinja2.ext import babel_extract
 
 from pixel_service.domain.wordings import Company
 from pixel_service.i18n import Catalogues, packaged_locales
+from pixel_service.usecases import personal
 from tests.company import nordlicht
 
 FOLDER = Path(__file__).parents[2] / "templates" / "emails"
@@ -108,7 +110,13 @@ def _used() -> set[object]:
         for _line, _function, message, _comments in messages:
             ids = tuple(filter(None, message)) if isinstance(message, tuple) else (message,)
             found.add(ids[0] if len(ids) == 1 else ids[:2])
-    return found
+    return found | _greetings()
+
+
+def _greetings() -> set[object]:
+    """They are chosen by the person's salutation, so they stand in the code and not in a template."""
+    code = Path(personal.__file__).read_bytes()
+    return {message for _line, message, _comments, _context in extract("python", BytesIO(code), {"translate": None})}
 
 
 def _known(language: str) -> dict[object, object]:

@@ -15,12 +15,12 @@ from pixel_service.domain.messages import Reason, SendId, Status, SubscriberId, 
 from pixel_service.domain.sends import RecipientAsked
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import campaigns, consents, messages, sends, subscribers
-from pixel_service.usecases import rulings
+from pixel_service.usecases import rulings, service_mails
 from pixel_service.usecases.content import Content
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.send import SendAnswer, SendCommand, dry_run, expand_audience, progress_of, send
 from pixel_service.usecases.withdraw import Source, withdraw
-from tests.builders import BLOG, GLASFASER, OPENS, context, dump, join
+from tests.builders import BLOG, GLASFASER, OPENS, Relay, context, deliver, dump, join
 
 CONTENT = Content(subject="November", template=None, html="<p>Hello {{ first_name }}</p>", text=None, variables={})
 WITH_CODE = replace(CONTENT, html="<p>Your code: {{ code }}</p>")
@@ -504,3 +504,28 @@ async def test_a_dry_run_counts_an_audience_without_writing(db: Database) -> Non
 async def test_a_send_that_does_not_exist_has_no_progress(db: Database) -> None:
     with pytest.raises(NotFound):
         await progress_of(context(db), SendId("none"))
+
+
+@pytest.mark.parametrize("name", sorted(service_mails.TEMPLATES))
+async def test_templates_of_our_own_mails_are_not_for_a_pipeline(db: Database, name: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await send(context(db), command("anna@example.com", content=replace(CONTENT, html=None, template=name)))
+    assert refused.value.field == "template"
+
+
+async def test_a_recipient_may_bring_its_own_name_and_what_the_content_can_do_without(db: Database) -> None:
+    relay = Relay()
+    ctx = context(db, relay=relay)
+    await join(ctx, "anna@example.com", BLOG)
+    relay.taken.clear()
+    html = "<p>Hello {{ first_name }}{% if code is defined %}, code {{ code }}{% endif %}</p>"
+    asked = command(content=replace(CONTENT, html=html))
+    people = to("anna@example.com", first_name="Annabel", code="4711", secret="not asked for")
+    await send(ctx, replace(asked, recipients=people))
+    async with db.read() as connection:
+        kept = (
+            await connection.execute(select(messages.c.variables).where(messages.c.send_id.is_not(None)))
+        ).scalar_one()
+    assert kept == {"first_name": "Annabel", "code": "4711"}
+    await deliver(ctx)
+    assert any(b"Hello Annabel, code 4711" in envelope.data for envelope in relay.taken)

@@ -129,7 +129,7 @@ def test_the_sample_logo_is_a_small_image() -> None:
     path = packaged_catalogue() / "logo.png"
     assert path.stat().st_size < 20_000
     with Image.open(path) as logo:
-        assert (logo.format, logo.size) == ("PNG", (600, 160))
+        assert (logo.format, logo.size) == ("PNG", (520, 160))
 
 
 # --- loading ------------------------------------------------------------------------------------------------

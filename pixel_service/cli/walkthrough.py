@@ -129,10 +129,11 @@ def story(places: Places) -> str:
     lines = [f"\n{_strong('pixel-service')} runs at {places.service}, the inbox at {places.inbox}\n"]
     for number, (what, shown) in enumerate(steps, 1):
         lines += [f"  {_strong(str(number))}  {what}", *(f"     {line}" if line else "" for line in shown), ""]
-    lines.append(
-        f"  The whitepaper is at {places.service}/whitepaper/glasfaser; every page speaks English with ?lang=en"
-    )
-    lines.append("  Ctrl-C stops everything.\n")
+    lines += [
+        f"  The whitepaper is at {places.service}/whitepaper/glasfaser; every page speaks English with ?lang=en",
+        "  A browser that asks not to be tracked (Do Not Track, Global Privacy Control) is not counted in step 4.",
+        "  Ctrl-C stops everything.\n",
+    ]
     return "\n".join(lines)
 
 
@@ -142,7 +143,7 @@ def _ways_to_send(places: Places) -> list[str]:
         f"export PIXEL_API_KEY={places.api_key}",
         "",
         "the German edition, as a program does it:",
-        f"curl -sS {places.service}/v1/send \\",
+        f"curl -sS -w '\\n' {places.service}/v1/send \\",
         '  -H "Authorization: Bearer $PIXEL_API_KEY" -H "Idempotency-Key: $(date +%s)" \\',
         f'  -H "Content-Type: application/json" --data @{_shown(GERMAN)}',
         "",

@@ -14,6 +14,8 @@ GUTTER = 8.0
 #: How many captions fit under the bars on a desk and on a phone.
 CAPTIONS, PHONE_CAPTIONS = 12, 4
 _FLOOR = HEIGHT - FOOT
+#: A lone bar as wide as the chart would not read as one.
+_WIDEST = 9.0
 
 
 class TimelinePoint(TypedDict):
@@ -68,12 +70,12 @@ def chart(timeline: Sequence[TimelinePoint]) -> Chart:
 
 def _bar(index: int, point: TimelinePoint, slot: float, ceiling: int) -> Bar:
     opens, machine = _pixels(point["opens"], ceiling), _pixels(point["machine"], ceiling)
-    left = GUTTER + index * slot
+    centre, width = GUTTER + (index + 0.5) * slot, min(slot * 0.72, _WIDEST)
     return Bar(
         label=point["label"],
-        x=round(left + slot * 0.14, 3),
-        width=round(slot * 0.72, 3),
-        centre=round(left + slot / 2, 3),
+        x=round(centre - width / 2, 3),
+        width=round(width, 3),
+        centre=round(centre, 3),
         opens_y=round(_FLOOR - opens, 1),
         opens_height=round(opens, 1),
         machine_y=round(_FLOOR - opens - machine, 1),

@@ -27,7 +27,8 @@ def accepted(**changes: Any) -> dict[str, Any]:
 
 
 def progress(*, finished: bool = True, **delivery: int) -> dict[str, Any]:
-    return {"send_id": "s1", "finished": finished, "delivery": NOTHING | delivery}
+    counts = {"tracked": 2, "untracked": 1, "refused": 0}
+    return {"send_id": "s1", "finished": finished, "counts": counts, "delivery": NOTHING | delivery}
 
 
 class Service:

@@ -3,14 +3,14 @@
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 
-def configure_logging(*, level: str, json: bool) -> None:
-    """Everything that logs ends in one line per event on standard error. Libraries below WARNING are not ours to tell:
+def configure_logging(*, level: str, json: bool, stream: TextIO | None = None) -> None:
+    """Everything that logs ends in one line per event, on standard error unless told otherwise. Libraries below WARNING are not ours to tell:
     their lines may hold addresses (aiosmtplib) or whole requests (access logs)."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(sort_keys=True) if json else structlog.dev.ConsoleRenderer(colors=False)
@@ -23,14 +23,16 @@ def configure_logging(*, level: str, json: bool) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=[_library_line, renderer], foreign_pre_chain=shared)
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
 
 
 def _name_exceptions_only(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

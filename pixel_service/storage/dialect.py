@@ -1,6 +1,7 @@
 """Where SQLite and PostgreSQL differ, in one place: connecting, beginning to write, and locking."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, text
@@ -9,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 #: Any constant; serialises appends to the ledger.
 _LEDGER_LOCK = 0x70_69_78_65_6C
-#: Seconds a SQLite writer waits for another process's transaction, and a PostgreSQL statement for a lock.
-_BUSY_SECONDS = 10
+#: Seconds to wait for another process's transaction on SQLite, for a free connection of the pool, and for PostgreSQL
+#: to take a new one. ``?timeout=3`` in the URL changes it.
+_PATIENCE = 10.0
 
 
 def parse_url(url: str) -> URL:
@@ -33,32 +35,36 @@ class Engines:
 
 def open_engines(url: URL, *, pool_size: int) -> Engines:
     """`hide_parameters`: a database error must not carry addresses or tokens into a log."""
+    patience = float(str(url.query.get("timeout", _PATIENCE)))
+    url = url.difference_update_query(["timeout"])
     if url.get_backend_name() == "sqlite":
-        writer = create_async_engine(url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=_BUSY_SECONDS)
-        reader = create_async_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=0)
-        _configure_sqlite(writer, read_only=False)
-        _configure_sqlite(reader, read_only=True)
+        writer = create_async_engine(url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=patience)
+        reader = create_async_engine(
+            url, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_timeout=patience
+        )
+        _configure_sqlite(writer, patience, read_only=False)
+        _configure_sqlite(reader, patience, read_only=True)
         return Engines(writer, reader)
     engine = create_async_engine(
         url,
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=_BUSY_SECONDS,
+        pool_timeout=patience,
         # Unnamed statements only: works behind pgbouncer in transaction mode.
-        connect_args={"statement_cache_size": 0, "prepared_statement_cache_size": 0, "timeout": _BUSY_SECONDS},
+        connect_args={"statement_cache_size": 0, "prepared_statement_cache_size": 0, "timeout": patience},
     )
     return Engines(engine, engine)
 
 
-def _configure_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:
+def _configure_sqlite(engine: AsyncEngine, patience: float, *, read_only: bool) -> None:
     @event.listens_for(engine.sync_engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
+    def _on_connect(connection: Any, record: Any) -> None:
         # Autocommit in the driver: BEGIN is said below, not guessed by the driver.
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
-            f"busy_timeout = {_BUSY_SECONDS * 1000}",
+            f"busy_timeout = {int(patience * 1000)}",
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
@@ -67,11 +73,39 @@ def _configure_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        record.info["file"] = _identity(engine.url)
 
     @event.listens_for(engine.sync_engine, "begin")
     def _on_begin(connection: Any) -> None:
+        if connection.info["file"] != _identity(engine.url):
+            # Removed or replaced: SQLite would go on writing into the file nobody can find any more.
+            connection.invalidate()
+            raise FileNotFoundError("the database file is not the one that was opened")
         # IMMEDIATE: a write transaction never fails half-way because a reader became a writer.
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    _never_make_a_file_anew(engine, may_make_one=not read_only)
+
+
+def _never_make_a_file_anew(engine: AsyncEngine, *, may_make_one: bool) -> None:
+    """SQLite makes a file that is missing. The first connection of a process may, it migrates; later the file was
+    removed, and an empty one in its place would stand in the way of the backup that is being restored."""
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def _on_do_connect(_dialect: Any, _record: Any, _arguments: Any, _keywords: Any) -> None:
+        nonlocal may_make_one
+        if not may_make_one and _identity(engine.url) is None:
+            raise FileNotFoundError("the database file is missing")
+        may_make_one = False
+
+
+def _identity(url: URL) -> tuple[int, int] | None:
+    """Device and number of the file; None when there is none."""
+    try:
+        found = Path(url.database or "").stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 async def lock_ledger(connection: AsyncConnection) -> None:

@@ -1,0 +1,267 @@
+"""The database itself: transactions, and what a caller is told when it is locked, full, cut off or gone."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from pixel_service.domain.errors import StorageUnavailable
+from pixel_service.storage.engine import Database
+from pixel_service.storage.migrations import is_current, migrate
+from pixel_service.storage.schema import users
+from tests.conftest import NewDatabase
+
+ADA = "ada@example.com"
+
+
+async def add(db: Database, name: str) -> None:
+    async with db.write() as connection:
+        await insert_user(connection, name)
+
+
+async def insert_user(connection: object, name: str) -> None:
+    values = {"email": name, "password_hash": "x" * 200, "role": "viewer", "created_at": datetime.now(UTC)}
+    await connection.execute(insert(users).values(user_id=f"{name:a>26}"[:26], **values))  # type: ignore[attr-defined]
+
+
+async def count(db: Database) -> int:
+    async with db.read() as connection:
+        return (await connection.execute(select(func.count()).select_from(users))).scalar_one()
+
+
+async def refused(db: Database, name: str = "late") -> None:
+    with pytest.raises(StorageUnavailable):
+        await add(db, name)
+
+
+@pytest.fixture
+def url(new_sqlite: NewDatabase) -> str:
+    return new_sqlite()
+
+
+@pytest.fixture
+def path(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+@pytest.fixture
+async def sqlite(url: str) -> AsyncIterator[Database]:
+    """One that does not wait long."""
+    database = Database(f"{url}?timeout=0.1")
+    yield database
+    await database.close()
+
+
+# --- transactions ---------------------------------------------------------------------------------------------
+
+
+async def test_a_transaction_that_raises_leaves_nothing(db: Database) -> None:
+    with pytest.raises(RuntimeError):
+        await add_and_fail(db)
+    assert await count(db) == 0
+    await add(db, ADA)
+    assert await count(db) == 1
+
+
+async def add_and_fail(db: Database) -> None:
+    async with db.write() as connection:
+        await insert_user(connection, ADA)
+        raise RuntimeError
+
+
+async def test_a_broken_constraint_is_a_bug_and_not_an_outage(db: Database) -> None:
+    await add(db, ADA)
+    with pytest.raises(IntegrityError) as broken:
+        await add(db, ADA)
+    assert ADA not in str(broken.value), "a database error must not carry what was stored into a log"
+
+
+async def test_nobody_sees_what_is_not_committed(db: Database) -> None:
+    async with db.write() as connection:
+        await insert_user(connection, ADA)
+        assert await count(db) == 0
+    assert await count(db) == 1
+
+
+async def test_a_reader_can_not_write_on_sqlite(sqlite: Database) -> None:
+    with pytest.raises(StorageUnavailable):
+        await write_as_reader(sqlite)
+    assert await count(sqlite) == 0
+
+
+async def write_as_reader(db: Database) -> None:
+    async with db.read() as connection:
+        await insert_user(connection, ADA)
+
+
+async def test_a_reader_sees_one_moment_on_sqlite(sqlite: Database) -> None:
+    query = select(func.count()).select_from(users)
+    async with sqlite.read() as connection:
+        assert (await connection.execute(query)).scalar_one() == 0
+        await add(sqlite, ADA)
+        assert (await connection.execute(query)).scalar_one() == 0
+
+
+async def test_writers_take_turns_and_lose_nothing(db: Database, database_url: str) -> None:
+    other = Database(database_url)
+    await asyncio.gather(*(add((db, other)[number % 2], f"user{number}") for number in range(30)))
+    await other.close()
+    assert await count(db) == 30
+
+
+async def test_a_stranger_among_databases_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="mysql is not supported"):
+        Database("mysql://localhost/x")
+
+
+# --- locked, full, gone -----------------------------------------------------------------------------------------
+
+
+async def test_a_lock_of_another_process_that_stays_means_not_stored(sqlite: Database, path: Path) -> None:
+    await add(sqlite, "before")
+    with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
+        stranger.execute("BEGIN EXCLUSIVE")
+        await refused(sqlite)
+        assert await count(sqlite) == 1
+    await add(sqlite, "after")
+    assert await count(sqlite) == 2
+
+
+async def test_no_free_connection_in_time_means_not_stored(sqlite: Database) -> None:
+    async with sqlite.write():
+        await refused(sqlite)
+    await add(sqlite, "after")
+
+
+async def test_a_full_disk_means_not_stored_and_reading_goes_on(sqlite: Database) -> None:
+    await limit_pages(sqlite, await page_count(sqlite))
+    with pytest.raises(StorageUnavailable):
+        await fill(sqlite)
+    stored = await count(sqlite)
+    await refused(sqlite)
+    assert await count(sqlite) == stored
+    await limit_pages(sqlite, 100_000)
+    await add(sqlite, "after")
+    assert await count(sqlite) == stored + 1
+
+
+async def fill(db: Database) -> None:
+    for number in range(2000):
+        await add(db, f"user{number}")
+
+
+async def page_count(db: Database) -> int:
+    async with db.write() as connection:
+        return int((await connection.execute(text("PRAGMA page_count"))).scalar_one())
+
+
+async def limit_pages(db: Database, pages: int) -> None:
+    async with db.write() as connection:
+        await connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+
+
+async def test_a_database_file_that_was_removed_is_neither_written_nor_read_nor_made_anew(
+    sqlite: Database, path: Path
+) -> None:
+    await add(sqlite, ADA)
+    assert await count(sqlite) == 1
+    saved = move(path, path.with_suffix(".saved"))
+    for _ in range(2):
+        await refused(sqlite)
+        with pytest.raises(StorageUnavailable):
+            await count(sqlite)
+    assert not exists(path)
+    move(saved, path)
+    await add(sqlite, "after")
+    assert await count(sqlite) == 2
+
+
+async def test_a_database_file_that_was_replaced_is_taken_up(
+    sqlite: Database, path: Path, new_sqlite: NewDatabase
+) -> None:
+    await add(sqlite, ADA)
+    assert await count(sqlite) == 1
+    restore(Path(new_sqlite().removeprefix("sqlite:///")), path)
+    await refused(sqlite)
+    with pytest.raises(StorageUnavailable):
+        await count(sqlite)
+    assert await count(sqlite) == 0
+    await add(sqlite, "anew")
+    assert await count(sqlite) == 1
+
+
+def move(file: Path, to: Path) -> Path:
+    return file.rename(to)
+
+
+def restore(backup: Path, path: Path) -> None:
+    """As who knows SQLite does it: what it keeps beside the old file goes first."""
+    for kept in ("-wal", "-shm"):
+        path.with_name(f"{path.name}{kept}").unlink()
+    backup.rename(path)
+
+
+def exists(path: Path) -> bool:
+    return path.exists()
+
+
+async def test_a_service_that_starts_makes_its_file(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+    await migrate(database)
+    assert await is_current(database)
+    await database.close()
+
+
+async def test_a_folder_that_is_not_there_means_not_stored(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'nowhere' / 'new.db'}")
+    await refused(database)
+    await database.close()
+
+
+async def test_cut_connections_mean_not_stored_and_the_next_ones_are_fresh(new_postgres: NewDatabase) -> None:
+    url = new_postgres()
+    database = Database(url)
+    await add(database, ADA)
+    await cut_connections(url)
+    await refused(database)
+    await add(database, "after")
+    assert await count(database) == 2
+    await database.close()
+
+
+async def test_a_connection_cut_in_the_middle_means_not_stored(new_postgres: NewDatabase) -> None:
+    url = new_postgres()
+    database = Database(url)
+    with pytest.raises(StorageUnavailable):
+        await write_and_be_cut(database, url)
+    assert await count(database) == 0
+    await database.close()
+
+
+async def write_and_be_cut(database: Database, url: str) -> None:
+    async with database.write() as connection:
+        await insert_user(connection, ADA)
+        await cut_connections(url)
+
+
+async def cut_connections(url: str) -> None:
+    server, _, name = url.rpartition("/")
+    admin = await asyncpg.connect(f"{server}/postgres")
+    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+    await admin.close()
+
+
+@pytest.mark.parametrize("change", ["/nowhere", "port"])
+async def test_a_server_or_database_that_is_not_there_means_not_stored(new_postgres: NewDatabase, change: str) -> None:
+    url = new_postgres()
+    server, _, name = url.rpartition("/")
+    database = Database(f"{server}/nowhere" if change == "/nowhere" else f"postgresql://postgres@127.0.0.1:1/{name}")
+    await refused(database)
+    await database.close()

@@ -77,5 +77,5 @@ async def visiting(
     visit = Visit(await context.new_page(), base_url, language)
     visit.watch()
     yield visit
-    assert visit.complaints == []
+    assert not visit.complaints, "\n".join(visit.complaints)
     await context.close()

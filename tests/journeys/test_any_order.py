@@ -17,7 +17,7 @@ from pixel_service.usecases.content import Content
 from pixel_service.usecases.withdraw import Source
 from tests.builders import BLOG, GLASFASER, OPENS
 from tests.conftest import NewDatabase
-from tests.journeys.invariants import check
+from tests.journeys.invariants import Books, check
 from tests.journeys.machine import LEASE, NETZ, PEOPLE, PURPOSES, Mail, World
 
 TEMPLATE = Content(
@@ -74,6 +74,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.world = self.runner.run(self._open())
+        self.books: Books | None = None
 
     async def _open(self) -> World:
         return World(Database(self.new_database()))
@@ -86,7 +87,7 @@ class AnyOrder(RuleBasedStateMachine):
         """One step, a second later, and the look at everything after it."""
         self.world.clock.move(timedelta(seconds=1))
         self.runner.run(act)
-        self.runner.run(check(self.world))
+        self.books = self.runner.run(check(self.world, self.books))
 
     def mail_with(self, kind: str, which: int) -> Mail:
         mails = self.world.mails_with(kind)

@@ -70,7 +70,9 @@ def policy_of(settings: Settings) -> Policy:
         recording_window=timedelta(days=settings.recording_window_days),
         strip_foreign_pixels=settings.strip_foreign_pixels,
         lease=timedelta(seconds=settings.lease_seconds),
+        slowest_hand_over=timedelta(seconds=2 * settings.smtp_timeout_seconds),
         smtp_connections=settings.smtp_connections,
+        mails_per_minute=settings.smtp_mails_per_minute,
     )
 
 
@@ -141,7 +143,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """The context with recorder and web application; leaving it stores every open that was taken."""
     metrics = Metrics()
     async with open_context(settings) as ctx:
-        recorder = Recorder(ctx.db, count=lambda reason, number: metrics.count_open(reason.value, number))
+        recorder = Recorder(ctx.db, count=lambda outcome, number: metrics.count_open(outcome.value, number))
         recorder.start()
         try:
             yield Service(ctx=ctx, web=_web(settings, ctx, recorder, metrics), metrics=metrics)

@@ -11,7 +11,16 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 PREFIX = "PIXEL_"
 #: Names with our prefix that are read elsewhere: by the send command and by the test run.
@@ -36,7 +45,8 @@ def _address(value: str) -> str:
 
 def _origin(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    whole = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
+    if not whole or parts.query or parts.fragment or not value.isprintable() or " " in value:
         raise ValueError("an address such as https://pixel.example.com is needed")
     return value.rstrip("/")
 
@@ -73,7 +83,7 @@ class Settings(BaseModel):
     from_address: Address
     reply_to: Address | None = None
     unsubscribe_address: Address
-    mail_domain: Text
+    mail_domain: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
     smtp_host: str = "127.0.0.1"
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 25
     smtp_security: Literal["none", "starttls", "tls"] = "starttls"
@@ -81,7 +91,8 @@ class Settings(BaseModel):
     smtp_password: SecretStr | None = None
     smtp_connections: Annotated[int, Field(ge=1, le=100)] = 10
     smtp_timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 30
-    lease_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    smtp_mails_per_minute: Annotated[int, Field(ge=0, le=600_000)] = 0
+    lease_seconds: Annotated[int, Field(ge=1, le=86_400, validate_default=True)] = 300
     strip_foreign_pixels: bool = False
 
     # The rules
@@ -131,6 +142,13 @@ class Settings(BaseModel):
     def _supported(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().startswith(("sqlite:///", "postgresql://")):
             raise ValueError("sqlite:///FILE or postgresql://USER@HOST/NAME")
+        return value
+
+    @field_validator("lease_seconds")
+    @classmethod
+    def _outlasts_a_hand_over(cls, value: int, known: ValidationInfo) -> int:
+        if value < 3 * known.data.get("smtp_timeout_seconds", 0):
+            raise ValueError(f"at least three times {PREFIX}SMTP_TIMEOUT_SECONDS")
         return value
 
     @property

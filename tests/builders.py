@@ -8,6 +8,7 @@ import json
 import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cache
 
 from httpx import ASGITransport, AsyncClient
@@ -106,7 +107,12 @@ def composer() -> Composer:
 
 
 def policy(base_url: str = BASE_URL) -> Policy:
-    return Policy(base_url=base_url, mail_domain="news.example", unsubscribe_address="stop@news.example")
+    return Policy(
+        base_url=base_url,
+        mail_domain="news.example",
+        unsubscribe_address="stop@news.example",
+        sign_up_takes=timedelta(0),
+    )
 
 
 def context(db: Database, clock: Clock | None = None, relay: Relay | None = None) -> Context:

@@ -2,7 +2,7 @@
 
 import typer
 
-from pixel_service.cli import key, ledger, user
+from pixel_service.cli import campaign, key, ledger, user
 from pixel_service.cli.demo import demo
 from pixel_service.cli.send import send
 from pixel_service.cli.serve import migrate, serve, work
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 for command in (serve, work, migrate, demo, send):
     app.command()(command)
+app.add_typer(campaign.app, name="campaign")
 app.add_typer(user.app, name="user")
 app.add_typer(key.app, name="key")
 app.add_typer(ledger.app, name="ledger")

@@ -45,6 +45,8 @@ _REFUSALS = {State.WITHDRAWN: Reason.CONSENT_WITHDRAWN, State.EXPIRED: Reason.CO
 
 def rule(purpose: Purpose, standing: Standing, *, personal_content: bool) -> Ruling:
     """`personal_content`: the untracked form of this mail would still differ per person (D4)."""
+    if purpose == SERVICE and personal_content:
+        return Ruling(verdict=Verdict.REFUSED, reason=Reason.PERSONAL_CONTENT)
     if purpose == SERVICE:
         return Ruling(verdict=Verdict.UNTRACKED, reason=Reason.SERVICE_MAIL)
     if not is_valid(standing.mail):

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from pixel_service.mail import mime
 from pixel_service.mail.content import Rendered
-from pixel_service.mail.html import append, inlined, strip_foreign_pixels
+from pixel_service.mail.html import append
+from pixel_service.mail.loads import css_of, foreign_loads, strip_foreign_pixels
+from pixel_service.mail.markup import tokens
 from pixel_service.mail.personal import STAND_INS, place_of
 from pixel_service.mail.pixel_place import place_pixel
 from pixel_service.mail.plain_text import text_of
@@ -74,8 +76,17 @@ class Mold:
         return b"".join(pieces)
 
 
+def loads_of(finished: Finished, own_host: str) -> tuple[str, ...]:
+    """What a mail program fetches; with a style sheet that fetches something, everything it could go by."""
+    document = finished.html
+    urls = [document[load.token.start : load.token.end] for load in foreign_loads(document, own_host)]
+    if not any("url(" in css or "@import" in css or "image-set(" in css for css in css_of(document)):
+        return tuple(urls)
+    return tuple(document[token.start : token.end] for token in tokens(document) if token.kind != "text")
+
+
 def finish(rendered: Rendered, *, tracked: bool, own_host: str, strip: bool) -> Finished:
-    document = inlined(rendered.html)
+    document = rendered.html
     stripped, foreign = strip_foreign_pixels(document, own_host)
     if strip:
         document = stripped

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pixel_service.mail import mime
-from pixel_service.mail.assembly import PIXEL, Finished, Mold, finish, mold, subject_field
+from pixel_service.mail.assembly import PIXEL, Finished, Mold, finish, loads_of, mold, subject_field
 from pixel_service.mail.content import LINKS, PERSON, Content, JsonValue, Rendered, Source
 from pixel_service.mail.errors import ContentInvalid
 from pixel_service.mail.fields import Recipient, Sender, fields_of
 from pixel_service.mail.personal import FIRST_PLACE, DependsOnRecipient, Holder, Personal, Unknown, without_stand_ins
-from pixel_service.mail.personal_urls import LINK_MARK, MARK, findings_in
+from pixel_service.mail.places import LINK_MARK, MARK, findings_in, holds_host, in_words
 from pixel_service.mail.templates import MailTemplates
 
 __all__ = ["Composer", "ContentInvalid", "Prepared", "Recipient", "Sender", "Source"]
@@ -87,6 +87,14 @@ class _Finishing:
         self._own_host = own_host
         self._strip = strip
         self._molds: dict[Rendered, Mold] = {}
+        #: what every mail of content from outside loads, once it is known
+        self._loads: tuple[str, ...] | None = None
+
+    def loads_like_the_others(self, finished: Finished) -> bool:
+        loads = loads_of(finished, self._own_host)
+        if self._loads is None:
+            self._loads = loads
+        return self._loads == loads
 
     def finished(self, rendered: Rendered) -> Finished:
         return finish(rendered, tracked=self.tracked, own_host=self._own_host, strip=self._strip)
@@ -109,7 +117,10 @@ class _Finishing:
         if known is None:
             if len(self._molds) >= _KEPT_MOLDS:
                 del self._molds[next(iter(self._molds))]
-            known = self._molds[rendered] = mold(self.finished(rendered))
+            finished = self.finished(rendered)
+            if self.content.from_outside and not self.tracked and not self.loads_like_the_others(finished):
+                raise ContentInvalid("html", "what it loads depends on the recipient")
+            known = self._molds[rendered] = mold(finished)
         return known
 
 
@@ -135,14 +146,23 @@ class Prepared:
         self.variables = content.names
         #: all names of a recipient that can appear, those included that the templates can do without
         self.accepts = content.names | content.left_out | PERSON
-        #: a value of a recipient is part of an URL, or decides about one: like a pixel, not for untracked mails (D4)
-        self.personal_urls = content.personal_urls or any(
-            findings_in(_marked(text, holder)).personal_urls
-            for holder, finished in found
-            for text in (finished.html, finished.text)
+        judged = [findings_in(_marked(finished.html, holder)) for holder, finished in found]
+        #: a value of a recipient is part of an URL, or decides about one: like a pixel, not for untracked mails (D4).
+        #: Where a stranger's template decides anything by a value, nobody can tell what.
+        self.personal_urls = (
+            content.personal_urls
+            or (content.from_outside and for_all is None)
+            or any(one.personal_urls for one in judged)
+            or any(in_words(_marked(finished.text, holder)) for holder, finished in found)
+        )
+        #: a value of a recipient decides about what is loaded (not: followed): like a pixel, not for service mails
+        self.personal_loads = any(one.personal_loads for one in judged) or not all(
+            finishing.loads_like_the_others(finished) for _holder, finished in found
         )
         #: images of other hosts that measure: 1x1, or hidden
         self.foreign_pixels = max(finished.foreign_pixels for _holder, finished in found)
+        #: only content from outside brings values that others choose
+        self._may_hold_no_url = content.from_outside and content.marketing and not finishing.tracked
         large = max(finished.html_size for _holder, finished in found) > LARGE_HTML
         self.warnings: tuple[str, ...] = ("html_over_100_kb",) if large else ()
 
@@ -169,6 +189,8 @@ class Prepared:
         for name, text in zip(order, texts, strict=True):
             if not text and name in LINKS:
                 raise ContentInvalid("variables", f"{name} is missing")
+            if self._may_hold_no_url and not _is_free(name) and _is_url_of(text, recipient):
+                raise ContentInvalid("variables", f"{name}: an URL of a recipient in a mail without tracking consent")
         return b"".join(
             (
                 self._frame.head,
@@ -203,6 +225,15 @@ class Prepared:
             names = (values.get(name, "") for name in ("first_name", "last_name"))
             values["greeting"] = " ".join([self._frame.hello, *filter(None, names)])
         return values
+
+
+def _is_free(name: str) -> bool:
+    """Names of people and companies may look like anything, and links of their own are what they are."""
+    return name in LINKS or PERSON.issuperset(set(name.split("+")) - {"changed"})
+
+
+def _is_url_of(text: str, recipient: Recipient) -> bool:
+    return holds_host(text) and text.casefold() != recipient.address.casefold()
 
 
 def _plain(value: str) -> str:

@@ -4,16 +4,17 @@ One `Content` belongs to one send, one language and one variant (with or without
 one recipient, or unknown ones that stand for all (`personal.py`).
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jinja2 import Environment, Template, TemplateError, TemplateSyntaxError
 
 from pixel_service.mail.errors import ContentInvalid
 from pixel_service.mail.personal import Holder, Personal, render, without_stand_ins
-from pixel_service.mail.personal_urls import Names, findings, looks_like_url
+from pixel_service.mail.personal_urls import Names, findings
+from pixel_service.mail.places import looks_like_url
 from pixel_service.mail.sandbox import Absent, PipelineEnvironment, bounded_result, variables_for
+from pixel_service.mail.shown import Shown, holds_imprint, shown
 from pixel_service.mail.templates import MailTemplates, Outline, outline_of
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
@@ -37,7 +38,9 @@ _FAILURES = (
     MemoryError,
 )
 _NOT_TRACKED = Absent("stop_tracking_url exists in tracked mails only: put it inside {% if tracked %}")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+
+#: Documents that are kept in order when a template decides by values of recipients.
+_KEPT_DOCUMENTS = 32
 
 _markup = PipelineEnvironment(autoescape=True)
 _plain = PipelineEnvironment(autoescape=False)
@@ -63,6 +66,7 @@ class Source:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
     subject: str
+    #: in order, with its CSS inlined
     html: str
     text: str | None
     footer_html: str
@@ -91,8 +95,13 @@ class Content:
     ) -> None:
         """`brought` are names the templates can do without (``is defined``) and a recipient has nevertheless."""
         self._source = source
+        self.from_outside = source.html is not None
+        self.marketing = source.marketing
         self._tracked = bool(fixed["tracked"])
         self._imprint_url = str(fixed["imprint_url"])
+        company = templates.company
+        self._imprint = tuple(str(company[name]) for name in ("name", "street", "postal_code", "city"))
+        self._documents: dict[str, Shown] = {}
         own = templates.environment(str(fixed["language"]))
         self._subject, self._html, self._text = _parts(templates, own, source)
         self._footer_html = _own_part(templates, own, "_appended_footer.html.j2")
@@ -132,24 +141,43 @@ class Content:
         subject = self._subject.run(variables, holder)
         if self._source.subject:
             variables["subject"] = subject
-        html = self._html.run(variables, holder)
+        document = self._in_order(self._html.run(variables, holder))
         text = self._text.run(variables, holder) if self._text else None
-        add_html = self._lacks_footer(html, holder)
-        add_text = text is not None and self._lacks_footer(text, holder)
+        imprint = document.has_imprint(self._imprint_url, self._imprint)
+        html_footer = self._footer(self._lacks_links(document.shows, holder), imprint=imprint)
+        text_footer = None
+        if text is not None:
+            imprint = holds_imprint(text, self._imprint_url, self._imprint)
+            text_footer = self._footer(
+                self._lacks_links(lambda marks: any(mark in text for mark in marks), holder), imprint=imprint
+            )
         return Rendered(
             subject=subject,
-            html=html,
+            html=document.document,
             text=text,
-            footer_html=self._footer_html.run(variables, holder) if add_html else "",
-            footer_text=self._footer_text.run(variables, holder) if add_text else "",
+            footer_html=self._footer_html.run({**variables, **html_footer}, holder) if html_footer else "",
+            footer_text=self._footer_text.run({**variables, **text_footer}, holder) if text_footer else "",
         )
 
-    def _lacks_footer(self, written: str, holder: Holder) -> bool:
+    def _in_order(self, source: str) -> Shown:
+        known = self._documents.get(source)
+        if known is None:
+            if len(self._documents) >= _KEPT_DOCUMENTS:
+                del self._documents[next(iter(self._documents))]
+            known = self._documents[source] = shown(source)
+        return known
+
+    def _lacks_links(self, shows: Callable[[list[str]], bool], holder: Holder) -> bool:
         if not self._source.marketing:
-            return self._source.html is not None and self._imprint_url not in written
+            return False
         needed = ("unsubscribe_url", "stop_tracking_url") if self._tracked else ("unsubscribe_url",)
-        visible = _COMMENT.sub("", written) if "<!--" in written else written
-        return not all(any(mark in visible for mark in holder.stand_ins_of(name)) for name in needed)
+        return not all(shows(holder.stand_ins_of(name)) for name in needed)
+
+    def _footer(self, lacks_links: bool, *, imprint: bool) -> dict[str, object] | None:
+        """What the footer is told; None when nothing is missing. Our own templates bring their imprint themselves."""
+        if lacks_links or (self._source.html is not None and not imprint):
+            return {"with_links": lacks_links}
+        return None
 
 
 def _parts(templates: MailTemplates, own: Environment, source: Source) -> tuple[_Part, _Part, _Part | None]:

@@ -1,4 +1,4 @@
-"""The finished HTML of a mail: well-formed, CSS moved into the elements, other people's pixels taken out.
+"""The finished HTML of a mail: well-formed, CSS moved into the elements.
 
 All functions are pure. The parser behind css-inline (html5ever) puts any shape in order first: fragments, unclosed
 elements, content in the wrong part of a table. Two things it can not be given unchecked: it runs out of stack (and the
@@ -6,12 +6,11 @@ process dies) above some 10,000 nested elements, and it multiplies unclosed form
 """
 
 import re
-from urllib.parse import urlsplit
 
 from css_inline import CSSInliner, InlineError
 
 from pixel_service.mail.errors import ContentInvalid
-from pixel_service.mail.markup import attributes, style_of, tokens
+from pixel_service.mail.markup import end_of_comment, tokens
 
 #: html5ever dies between 10,000 and 20,000 nested elements (8 MB of stack); formatting can double the count.
 MOST_ELEMENTS = 5_000
@@ -20,19 +19,15 @@ MOST_REPEATED = 300_000
 #: Rules times elements; 10 million take about 0.3 s.
 MOST_MATCHES = 10_000_000
 
+# None of these looks across a "<", so that a thousand beginnings without an end stay a thousand short looks.
 _STARTS_DOCUMENT = re.compile(r"<(?:html|head|body|frameset)[\s/>]", re.IGNORECASE)
-_DOCTYPE = re.compile(r"<!doctype[^>]*>", re.IGNORECASE)
+_DOCTYPE = re.compile(r"<!doctype[^<>]*>", re.IGNORECASE)
 _FRAMES = re.compile(r"</head>\s*<frameset")
 _ELEMENT = re.compile(r"<[a-zA-Z]")
 _FORMATTING = re.compile(r"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?=[\s/>])[^>]*", re.IGNORECASE)
-_COMMENT = re.compile(r"(<!--.*?-->)", re.DOTALL)
-_NOSCRIPT = re.compile(r"</?noscript(?=[\s/>])[^>]*>", re.IGNORECASE)
-_BARE_CONDITION = re.compile(r"<!(\[if\s[^\]>]*\])>", re.IGNORECASE)
+_NOSCRIPT = re.compile(r"</?noscript(?=[\s/>])[^<>]*>", re.IGNORECASE)
+_BARE_CONDITION = re.compile(r"<!(\[if\s[^\]<>]*\])>", re.IGNORECASE)
 _BARE_END = re.compile(r"<!\[endif\]>", re.IGNORECASE)
-_IMAGE = re.compile(r"""<img(?=[\s/>])((?:[^>"']+|"[^"]*"|'[^']*')*+)>""", re.IGNORECASE)
-_LENGTH = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)")
-_STYLED_LENGTH = re.compile(r"(?:^|;)(?:max-)?(width|height):(\d+(?:\.\d*)?|\.\d+)")
-_HIDDEN = re.compile(r"display:none|visibility:hidden|opacity:0(?![.\d])")
 
 #: Rules that fit no element now (`a:hover`, `[data-ogsc] p`) and media queries stay in the style element.
 _inliner = CSSInliner(
@@ -54,7 +49,7 @@ def check_size(source: str) -> None:
 def inlined(source: str) -> str:
     """A complete, well-formed document with the CSS in the elements. Linked style sheets are dropped, never loaded."""
     check_size(source)
-    source = "".join(part if part.startswith("<!--") else _normalised(part) for part in _COMMENT.split(source))
+    source = _normalised_around_comments(source)
     # Without this, a conditional comment that opens a fragment would end up before <html>, away from its table.
     if not _STARTS_DOCUMENT.search(source):
         source = f'<html><head><meta charset="utf-8"></head><body>{_DOCTYPE.sub("", source)}</body></html>'
@@ -66,7 +61,20 @@ def inlined(source: str) -> str:
         raise ContentInvalid("html", f"its CSS can not be read: {error}") from error
     if _FRAMES.search(document):
         raise ContentInvalid("html", "a mail has no frames")
+    # To the parser its content is text, to a mail program it is not: nothing here would know what it shows.
+    if "<noscript" in document and any(token.name == "noscript" for token in tokens(document)):
+        raise ContentInvalid("html", "<noscript> with a '<' inside of its tag")
     return document
+
+
+def _normalised_around_comments(source: str) -> str:
+    parts: list[str] = []
+    position = 0
+    while (start := source.find("<!--", position)) >= 0:
+        parts.append(_normalised(source[position:start]))
+        position = end_of_comment(source, start)
+        parts.append(source[start:position])
+    return "".join([*parts, _normalised(source[position:])])
 
 
 def _normalised(markup: str) -> str:
@@ -84,38 +92,3 @@ def append(document: str, fragment: str) -> str:
 def end_of_body(document: str) -> int:
     ends = {token.name: token.start for token in tokens(document) if token.kind == "close"}
     return ends.get("body", ends.get("html", len(document)))
-
-
-def strip_foreign_pixels(document: str, own_host: str) -> tuple[str, int]:
-    """`document` without 1x1 and hidden images of other hosts (also those in conditional comments), and their number."""
-    kept: list[str] = []
-    position = 0
-    for image in _IMAGE.finditer(document):
-        given = attributes(image[1])
-        if _is_foreign(given.get("src", ""), own_host) and is_tiny(given):
-            kept.append(document[position : image.start()])
-            position = image.end()
-    return "".join([*kept, document[position:]]), len(kept)
-
-
-def _is_foreign(url: str, own_host: str) -> bool:
-    url = url.strip()
-    if not url.lower().startswith(("http:", "https:", "//", "\\\\")) and url.isascii():
-        return False  # relative, cid: or data: loads nothing from elsewhere
-    try:
-        return urlsplit(url).hostname != own_host.lower()
-    except ValueError:
-        return True
-
-
-def is_tiny(given: dict[str, str]) -> bool:
-    """At most one pixel in every direction it names, or hidden without naming any."""
-    style = style_of(given)
-    named = dict(_STYLED_LENGTH.findall(style))
-    for side in ("width", "height"):
-        length = _LENGTH.match(given.get(side, ""))
-        if side not in named and length:
-            named[side] = length[1]
-    if named:
-        return all(float(length) <= 1 for length in named.values())
-    return "hidden" in given or bool(_HIDDEN.search(style))

@@ -24,18 +24,29 @@ INLINE = names(
 #: Their content is text to a parser, whatever it looks like.
 RAW = names("script style textarea title xmp noembed noframes iframe plaintext")
 #: Nothing inside them is mail content.
-UNSEEN = RAW | names("head template select datalist svg math object video audio canvas map")
+UNSEEN = RAW | names("head template select datalist svg math object video audio canvas map dialog")
 #: Elements that a second one of the same name closes.
 SELF_CLOSING = names("p li td th tr dt dd option")
 
-_TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]*)((?:[^>"']+|"[^"]*"|'[^']*')*+)>""")
-_ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s>"']+))?""")
+# As HTML 13.2.5 reads them: a quotation mark may be part of a name, and other blanks than these five are no blanks.
+# Possessive throughout: a tag without an end is found out in one pass.
+_SPACE = r" \t\n\r\f"
+_NAME = rf"(?:=[^{_SPACE}/>=]*+|[^{_SPACE}/>=]++)"
+_VALUE = rf"""(?:"[^"]*+"|'[^']*+'|[^{_SPACE}>"'][^{_SPACE}>]*+)"""
+_TAG = re.compile(
+    rf"<(/?)([a-zA-Z][^{_SPACE}/>]*+)((?:[{_SPACE}/]++|{_NAME}(?:[{_SPACE}]*+=[{_SPACE}]*+{_VALUE})?+)*+)>"
+)
+ATTRIBUTE = re.compile(rf"({_NAME})(?:[{_SPACE}]*+=[{_SPACE}]*+({_VALUE}))?+")
+_BEGINS = re.compile(r"<(?:[!?]|/?[a-zA-Z])")
 _NO_FONT_SIZE = re.compile(r"(?:^|;)font-size:0(?:[a-z%]*)(?:;|!|$)")
 _FONT_SIZE = re.compile(r"(?:^|;)font(?:-size)?:")
 _HIDING = re.compile(
-    r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|max-height:0(?:\D|$)|opacity:0?(?:\.0+)?(?:;|!|$)"
-    r"|opacity:0(?:;|!|$)|mso-hide:all)"
+    r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|(?:max-)?(?:height|width):0(?![\d.]*[1-9])"
+    r"|opacity:0?(?:\.0+)?(?:;|!|$)|opacity:0(?:;|!|$)|mso-hide:all|(?:left|top|right|bottom|text-indent):-\d{3}"
+    r"|margin(?:-left|-top)?:-\d{3}|clip:rect\((?:[01](?:px)?,?)*\)|clip-path:inset\((?:50|100)%"
+    r"|transform:scale[xy]?\(0[,)])"
 )
+_SMALL = re.compile(r"(?:^|;)(?:max-)?(width|height):[0-3](?:\.\d+)?(?:px|pt)?(?=;|!|$)")
 _HIDING_NAME = re.compile(r"preheader|preview", re.IGNORECASE)
 
 
@@ -58,6 +69,10 @@ class Element:
     start: int
     hidden: bool
     tiny: bool
+    #: hidden by its style, or inside of such an element; not by what it is or is called
+    styled_away: bool
+    #: it or one around it is a few pixels wide and high
+    small: bool
 
 
 class Seen(NamedTuple):
@@ -71,13 +86,11 @@ class Seen(NamedTuple):
 def tokens(source: str) -> Iterator[Token]:
     """All of `source`, without gaps."""
     position, text_from = 0, 0
-    while (start := source.find("<", position)) >= 0:
+    while begins := _BEGINS.search(source, position):
+        start = begins.start()
         token = _markup_at(source, start)
         if token is None:
-            position = start + 1
-            if source.find(">", position) < 0 and source.find("<!--", position) < 0:
-                break
-            continue
+            break  # never ends: to a parser, too, there is nothing more
         if text_from < start:
             yield Token("text", text_from, start, "", "")
         yield token
@@ -88,10 +101,19 @@ def tokens(source: str) -> Iterator[Token]:
         yield Token("text", text_from, len(source), "", "")
 
 
+def tokens_for_all(source: str) -> Iterator[Token]:
+    """The same with what stands in conditional comments, which Outlook reads."""
+    for token in tokens(source):
+        yield token
+        if token.kind == "comment" and source.startswith("<!--[if", token.start):
+            for inner in tokens(source[token.start + 4 : token.end]):
+                yield inner._replace(start=inner.start + token.start + 4, end=inner.end + token.start + 4)
+
+
 def _markup_at(source: str, start: int) -> Token | None:
     if source.startswith("<!--", start):
-        end = source.find("-->", start + 4)
-        return Token("comment", start, len(source) if end < 0 else end + 3, "", "")
+        end = end_of_comment(source, start)
+        return Token("comment", start, end, "", "")
     if source.startswith(("<!", "<?"), start):
         end = source.find(">", start)
         return None if end < 0 else Token("comment", start, end + 1, "", "")
@@ -99,6 +121,12 @@ def _markup_at(source: str, start: int) -> Token | None:
     if found is None:
         return None
     return Token("close" if found[1] else "open", start, found.end(), found[2].lower(), found[3])
+
+
+def end_of_comment(source: str, start: int) -> int:
+    """``<!-->`` is a whole one."""
+    end = source.find("-->", start + 2)
+    return len(source) if end < 0 else end + 3
 
 
 def _end_of_raw(source: str, token: Token) -> int:
@@ -109,7 +137,7 @@ def _end_of_raw(source: str, token: Token) -> int:
 def attributes(inside: str) -> dict[str, str]:
     """Names in lower case, character references resolved; of equal names the first counts."""
     found: dict[str, str] = {}
-    for name, value in _ATTRIBUTE.findall(inside):
+    for name, value in ATTRIBUTE.findall(inside):
         unquoted = value[1:-1] if value[:1] in {'"', "'"} else value
         found.setdefault(name.lower(), html.unescape(unquoted))
     return found
@@ -149,19 +177,28 @@ def _close(stack: list[Element], name: str) -> None:
 
 
 def _element(token: Token, parent: Element | None) -> Element:
-    hidden, tiny = (parent.hidden, parent.tiny) if parent else (False, False)
+    hidden, tiny, away = (parent.hidden, parent.tiny, parent.styled_away) if parent else (False, False, False)
     given = attributes(token.inside) if token.inside else {}
     style = style_of(given)
     if _FONT_SIZE.search(style):
         tiny = bool(_NO_FONT_SIZE.search(style))
+    away = away or is_styled_away(given, style)
     hidden = (
         hidden
+        or away
         or token.name in UNSEEN
-        or "hidden" in given
-        or bool(style and _HIDING.search(style))
         or bool(_HIDING_NAME.search(f"{given.get('class', '')} {given.get('id', '')}"))
     )
-    return Element(token.name, token.start, hidden, tiny)
+    small = (parent is not None and parent.small) or _is_small(style)
+    return Element(token.name, token.start, hidden, tiny, away, small)
+
+
+def _is_small(style: str) -> bool:
+    return bool(style) and all(side in style for side in ("width:", "height:")) and len(set(_SMALL.findall(style))) == 2
+
+
+def is_styled_away(given: dict[str, str], style: str) -> bool:
+    return "hidden" in given or bool(style and _HIDING.search(style))
 
 
 def is_blank(text: str) -> bool:

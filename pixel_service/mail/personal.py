@@ -8,6 +8,7 @@ for each recipient.
 """
 
 import functools
+import html
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -20,6 +21,8 @@ from markupsafe import Markup, escape
 
 #: Plane 16 is private use and, unlike the other private areas, not used by icon fonts.
 FIRST_PLACE = 0x100000
+#: In the name of a value that is not as it came.
+_CHANGED = "changed"
 STAND_INS = re.compile("[\U00100000-\U0010fffd]")
 
 
@@ -78,6 +81,10 @@ class Personal(str):
         made.name, made.holder = name, holder
         return made
 
+    def part(self, text: str) -> "Personal":
+        """What was made of the value: personal too, and no longer the value as it is."""
+        return Personal(text, _named({self.name, _CHANGED}), self.holder)
+
     def __str__(self) -> str:
         return self.holder.stand_in(self.name, str.__str__(self))
 
@@ -121,8 +128,8 @@ def teach(environment: Environment) -> None:
     """Filters and tests of `environment` see real texts; what a filter makes of a personal text is personal too."""
     filters: dict[str, Any] = dict(environment.filters)
     tests: dict[str, Any] = dict(environment.tests)
-    environment.filters = {name: _on_real_texts(known, never=name == "safe") for name, known in filters.items()}
-    environment.tests = {name: _on_real_texts(known, never=False) for name, known in tests.items()}
+    environment.filters = {name: _on_real_texts(known, name) for name, known in filters.items()}
+    environment.tests = {name: _on_real_texts(known) for name, known in tests.items()}
     environment.finalize = printed
 
 
@@ -137,7 +144,9 @@ def printed(value: object) -> object:
     raise TemplateRuntimeError(f"a value of type {type(value).__name__} can not be printed")
 
 
-def _on_real_texts(function: Callable[..., Any], *, never: bool) -> Callable[..., Any]:
+def _on_real_texts(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
+    never, is_default = name == "safe", name in {"default", "d"}
+
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         personal = [arg for arg in (*args, *kwargs.values()) if _is_personal(arg)]
@@ -147,12 +156,31 @@ def _on_real_texts(function: Callable[..., Any], *, never: bool) -> Callable[...
             raise SecurityError("a recipient's value can not be marked as safe")
         holder = _rendering.get()
         if holder.blind:
+            if is_default and _stays(args, kwargs):
+                return args[0]
             raise DependsOnRecipient
         real = [_real(arg, holder) for arg in args]
         result = function(*real, **{name: _real(arg, holder) for name, arg in kwargs.items()})
-        return Personal(result, _origin(personal, holder), holder) if type(result) is str else result
+        return _made_of(result, _origin(personal, holder), holder)
 
     return wrapped
+
+
+def _made_of(result: Any, origin: str, holder: Holder) -> Any:
+    """`result` with all its texts as personal ones. What is markup would be escaped again where it is filled in."""
+    if isinstance(result, Markup):
+        return Personal(html.unescape(str.__str__(result)), origin, holder)
+    if type(result) is str:
+        return Personal(result, origin, holder)
+    if isinstance(result, list | tuple):
+        return [_made_of(item, origin, holder) for item in result]
+    return result
+
+
+def _stays(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether ``default`` leaves every value as it is. What it stands in for may not be more than words."""
+    instead = args[1] if len(args) == 2 else "" if len(args) == 1 else None
+    return not kwargs and isinstance(args[0], Unknown) and type(instead) is str and not set(instead) & set(".:/<")
 
 
 def _is_personal(value: object) -> bool:
@@ -172,4 +200,8 @@ def _origin(personal: list[str], holder: Holder) -> str:
             names.add(value.name)
         else:
             names.update(holder.values[place_of(found)][0] for found in STAND_INS.findall(value))
-    return "+".join(sorted(names))
+    return _named(names | {_CHANGED})
+
+
+def _named(names: set[str]) -> str:
+    return "+".join(sorted({single for name in names for single in name.split("+")}))

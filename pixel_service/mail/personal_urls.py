@@ -11,27 +11,10 @@ from dataclasses import dataclass
 
 from jinja2 import nodes
 
-from pixel_service.mail.markup import RAW, tokens
+from pixel_service.mail.places import LINK_MARK, MARK, Findings, findings_in, looks_like_url
 
-#: Where a value of a recipient goes, and where a link goes that every mail may have for itself.
-MARK, LINK_MARK = "\U0010fff0", "\U0010fff1"
-_MARKS = (MARK, LINK_MARK)
 _URL = "https://url.invalid/"
-
-_ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s>"']+))?""")
-_HARMLESS = frozenset(["alt", "title", "aria-label", "abbr", "lang", "dir", "align", "valign", "width", "height"])
-#: Elements whose href is loaded without a click.
-_LOADING = frozenset(["link", "base", "image", "use"])
-_CONDITION = re.compile(r"<!--\[if[^\]]*\]>(?:<!-->)?|<!--<!\[endif\]-->|<!\[endif\]-->", re.IGNORECASE)
 _LOADS = re.compile(rf"//|www\.|href|src|url\(|background|<style|@import|{LINK_MARK}", re.IGNORECASE)
-_IS_URL = re.compile(r"://|www\.", re.IGNORECASE)
-#: In text, mail programs turn into a link what looks like one.
-_LOOSE = re.compile(rf"(?:https?://|www\.)[^\s<>\"]*[{MARK}{LINK_MARK}]|{MARK}[\w.-]*\.\w+/", re.IGNORECASE)
-
-
-def looks_like_url(value: str) -> bool:
-    """Whether mail programs would show `value` as a link."""
-    return _IS_URL.search(value) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +27,21 @@ class Names:
     urls: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
-    #: a value of a recipient is part of an URL, or decides about one
-    personal_urls: bool
-    #: a place where a value would not be escaped, in words; empty when there is none
-    unsafe: str
-
-
 def findings(tree: nodes.Template, names: Names) -> Findings:
     names = Names(personal=_with_copies(tree, names.personal), links=_with_copies(tree, names.links), urls=names.urls)
     outline = _Outline(names)
     in_outline = findings_in(outline.of(tree.body))
-    return Findings(in_outline.personal_urls or outline.decides_about_urls, in_outline.unsafe)
+    unsafe = in_outline.unsafe or ("marked as safe" if _marks_as_safe(tree, names.personal | names.links) else "")
+    return Findings(in_outline.personal_urls or outline.decides_about_urls, unsafe)
+
+
+def _marks_as_safe(tree: nodes.Template, personal: frozenset[str]) -> bool:
+    """Also in a list: ``[first_name]|map("safe")``."""
+    return any(
+        bool(_names_in(known) & personal)
+        for known in tree.find_all(nodes.Filter)
+        if known.name == "safe" or any(isinstance(arg, nodes.Const) and arg.value == "safe" for arg in known.args)
+    )
 
 
 def _with_copies(tree: nodes.Template, start: frozenset[str]) -> frozenset[str]:
@@ -79,6 +64,7 @@ def _assignments(tree: nodes.Template) -> Iterator[tuple[nodes.Node, nodes.Node]
                 yield node.target, nodes.Block("", node.body, False, False)
             case nodes.For():
                 yield node.target, node.iter
+                yield nodes.Name("loop", "store"), node.iter
             case nodes.With():
                 yield from zip(node.targets, node.values, strict=True)
 
@@ -110,8 +96,12 @@ class _Outline:
                 self._judge_expression(value)
                 return ""
         written = self.of(child for child in node.iter_child_nodes() if isinstance(child, nodes.Stmt))
-        condition = node.test if isinstance(node, nodes.If) else node.iter if isinstance(node, nodes.For) else None
-        if condition is not None and self._is_personal(condition):
+        conditions: list[nodes.Node | None] = []
+        if isinstance(node, nodes.If):
+            conditions = [node.test]
+        elif isinstance(node, nodes.For):
+            conditions = [node.iter, node.test]
+        if any(condition is not None and self._is_personal(condition) for condition in conditions):
             opaque = any(node.find_all((nodes.Include, nodes.Call, nodes.CallBlock)))
             self.decides_about_urls |= opaque or _LOADS.search(written) is not None
         return written
@@ -137,41 +127,3 @@ class _Outline:
             texts = (const.value for const in (node, *node.find_all(nodes.Const)) if isinstance(const, nodes.Const))
             names_url = bool(_names_in(node) & (self._names.urls | self._names.links))
             self.decides_about_urls |= names_url or any(isinstance(t, str) and looks_like_url(t) for t in texts)
-
-
-def findings_in(marked: str) -> Findings:
-    """The same for HTML or text in which values of recipients are replaced by `MARK` and `LINK_MARK`."""
-    # What a conditional comment hides from most clients, Outlook loads.
-    source = _CONDITION.sub("", marked)
-    personal, unsafe, inside = False, "", ""
-    for token in tokens(source):
-        written = source[token.start : token.end]
-        if token.kind == "open":
-            inside = token.name if token.name in RAW else ""
-            if MARK in written or LINK_MARK in written:
-                in_url, place = _in_tag(token.name, token.inside)
-                personal, unsafe = personal or in_url, unsafe or place
-        elif token.kind == "comment":
-            personal = personal or MARK in written
-        elif token.kind == "text":
-            if inside not in {"", "title", "textarea"} and any(mark in written for mark in _MARKS):
-                personal, unsafe = True, unsafe or f"inside <{inside}>"
-            personal = personal or _LOOSE.search(written) is not None
-            inside = ""
-    return Findings(personal, unsafe)
-
-
-def _in_tag(name: str, inside: str) -> tuple[bool, str]:
-    if any(mark in name for mark in _MARKS):
-        return True, "in the name of an element"
-    personal = False
-    for attribute, value in _ATTRIBUTE.findall(inside):
-        if any(mark in attribute for mark in _MARKS):
-            return True, "in a tag outside of a quoted attribute"
-        if any(mark in value for mark in _MARKS) and value[0] not in {'"', "'"}:
-            return True, f"in the attribute {attribute!r} without quotation marks"
-        if any(mark in value for mark in _MARKS) and attribute.lower() not in _HARMLESS:
-            # A link of its own is one to follow, as it is: not an image, and not a part of somebody else's URL.
-            followed = attribute.lower() == "href" and name not in _LOADING and value[1:-1].strip() == LINK_MARK
-            personal = personal or not followed
-    return personal, ""

@@ -9,7 +9,8 @@ comes before pictures, because beside a picture that is a block (a logo) the pix
 import html
 import re
 
-from pixel_service.mail.html import end_of_body, is_tiny
+from pixel_service.mail.html import end_of_body
+from pixel_service.mail.loads import is_tiny
 from pixel_service.mail.markup import INLINE, Element, Seen, attributes, is_blank, walk
 
 #: Text this far below the first picture is not what a reader sees first.

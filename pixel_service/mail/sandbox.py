@@ -2,24 +2,30 @@
 
 No calls, macros, imports, includes or inheritance; attributes are keys of the given JSON and the counters of a loop.
 Time and memory are bounded by construction: a bounded source, two levels of loops with a common budget of rounds,
-bounded arithmetic, no way to double a text or a list in a chain of assignments, and a bounded result.
+bounded arithmetic, no way to double a text or a list in a chain of assignments, and a bounded result. Everything that
+reads or makes a text or a list (`work.py`) is charged to one budget per rendering.
 """
 
 import functools
+import html
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
-from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, nodes, pass_context
+from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, nodes, pass_context, pass_environment
 from jinja2.exceptions import SecurityError
+from jinja2.lexer import Token, TokenStream
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 
-from pixel_service.mail.markup import names
-from pixel_service.mail.personal import teach
+from pixel_service.mail.markup import names, tokens
+from pixel_service.mail.personal import Personal, teach
+from pixel_service.mail.work import charge, charged_filter, charged_test, size_of, working
 
 MOST_SOURCE = 500_000
+MOST_WORDS = 12_000
 MOST_RESULT = 1_000_000
 MOST_ROUNDS = 20_000
 MOST_NESTED_LOOPS = 2
@@ -69,9 +75,13 @@ class PipelineEnvironment(ImmutableSandboxedEnvironment):
     def __init__(self, *, autoescape: bool) -> None:
         super().__init__(autoescape=autoescape, undefined=StrictUndefined, keep_trailing_newline=True)
         self.globals.clear()
-        self.filters = {name: _bounded(name, self.filters[name]) for name in sorted(_FILTERS)}
+        self.filters = {name: charged_filter(name, _bounded(name, self.filters[name])) for name in sorted(_FILTERS)}
+        self.filters["striptags"] = charged_filter("striptags", _striptags)
+        self.tests = {name: charged_test(cast("Callable[..., Any]", test)) for name, test in self.tests.items()}
         teach(self)
         self.filters["rounds of"] = _rounds_of
+        self.filters["work of"] = _work_of
+        self.filters["slice of"] = _slice_of
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         if len(source) > MOST_SOURCE:
@@ -80,11 +90,23 @@ class PipelineEnvironment(ImmutableSandboxedEnvironment):
         _check(template)
         return template
 
+    def _tokenize(
+        self, source: str, name: str | None, filename: str | None = None, state: str | None = None
+    ) -> TokenStream:
+        return TokenStream(_counted(super()._tokenize(source, name, filename, state)), name, filename)
+
     def _generate(
         self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
     ) -> str:
+        _Slices().visit(source)
         for loop in source.find_all(nodes.For):
-            loop.iter = nodes.Filter(loop.iter, "rounds of", [], [], None, None, lineno=loop.lineno)
+            loop.iter = _filtered(loop.iter, "rounds of")
+        for compared in source.find_all(nodes.Compare):
+            compared.expr = _filtered(compared.expr, "work of")
+            for operand in compared.ops:
+                operand.expr = _filtered(operand.expr, "work of")
+        for joined in source.find_all(nodes.Concat):
+            joined.nodes = [_filtered(node, "work of") for node in joined.nodes]
         return super()._generate(source, name, filename, defer_init)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -102,7 +124,7 @@ class PipelineEnvironment(ImmutableSandboxedEnvironment):
             return obj[key] if key in obj else self.undefined(obj=obj, name=key)
         if isinstance(obj, list | tuple | str) and isinstance(key, int | slice):
             try:
-                return obj[key]
+                return _part_of(obj, key)
             except IndexError:
                 return self.undefined(obj=obj, name=str(key))
         return self.undefined(f"a {type(obj).__name__} has no {str(key)!r}")
@@ -123,12 +145,23 @@ def variables_for(given: Mapping[str, Any]) -> dict[str, Any]:
 def bounded_result(pieces: Iterable[str]) -> str:
     parts: list[str] = []
     length = 0
-    for piece in pieces:
-        length += len(piece)
-        if length > MOST_RESULT:
-            raise SecurityError(f"the result is longer than {MOST_RESULT} characters")
-        parts.append(piece)
+    with working():
+        for piece in pieces:
+            length += len(piece)
+            if length > MOST_RESULT:
+                raise SecurityError(f"the result is longer than {MOST_RESULT} characters")
+            parts.append(piece)
     return "".join(parts)
+
+
+def _counted(stream: Iterable[Token]) -> Iterator[Token]:
+    """Compiling takes some 50 µs for each word of a template, and nothing for the text around."""
+    count = 0
+    for token in stream:
+        count += token.type != "data"
+        if count > MOST_WORDS:
+            raise TemplateSyntaxError(f"more than {MOST_WORDS} words of template code", token.lineno)
+        yield token
 
 
 @pass_context
@@ -140,7 +173,50 @@ def _rounds_of(context: Context, items: Any) -> list[Any]:
     budget[0] -= len(listed)
     if budget[0] < 0:
         raise SecurityError(f"more than {MOST_ROUNDS} rounds of loops")
-    return listed
+    return [items.part(item) for item in listed] if isinstance(items, Personal) else listed
+
+
+def _work_of(value: Any) -> Any:
+    charge(size_of(value))
+    return value
+
+
+def _part_of(value: Any, key: Any) -> Any:
+    part = value[key]
+    return value.part(part) if isinstance(value, Personal) else part
+
+
+@pass_environment
+def _slice_of(environment: PipelineEnvironment, value: Any, *bounds: Any) -> Any:
+    part = environment.getitem(value, slice(*bounds))
+    charge(size_of(part))
+    return part
+
+
+class _Slices(NodeTransformer):
+    """Jinja cuts texts and lists without asking the environment."""
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:  # noqa: N802 - the name Jinja calls
+        self.generic_visit(node)
+        if not isinstance(node.arg, nodes.Slice):
+            return node
+        bounds: list[nodes.Expr] = [
+            bound or nodes.Const(None) for bound in (node.arg.start, node.arg.stop, node.arg.step)
+        ]
+        return nodes.Filter(node.node, "slice of", bounds, [], None, None, lineno=node.lineno)
+
+
+def _filtered(node: nodes.Node, name: str) -> nodes.Expr:
+    if isinstance(node, nodes.Const):
+        return node
+    return nodes.Filter(cast("nodes.Expr", node), name, [], [], None, None, lineno=node.lineno)
+
+
+def _striptags(value: Any) -> str:
+    """In one pass, which the one of Jinja is not."""
+    source = str(value)
+    shown = (source[token.start : token.end] for token in tokens(source) if token.kind == "text")
+    return html.unescape(" ".join("".join(shown).split()))
 
 
 def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from typing import Literal
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
 from pixel_service.mail.smtp_wire import WireMail
-from pixel_service.mail.transport import Accepted, Deferred, Outcome, Rejected
+from pixel_service.mail.transport import Accepted, Deferred, Outcome, Rejected, Withheld
 
 #: 5xx after which another mail to another person fails just the same: out of step, or not let in.
 _ABOUT_US = frozenset({503, 530, 534, 535, 538})
@@ -111,6 +111,8 @@ class SmtpSession:
         code, reply = await self._command(b"RCPT", b"TO:" + mail.recipient)
         if code not in {250, 251}:
             return self._refusal(code, reply)
+        if not await mail.still_wanted():
+            return Withheld()
         self._content_offered = True
         code, reply = await self._write(b"DATA\r\n")
         if code != 354:

@@ -5,6 +5,7 @@ every octet that could, and content must have CRLF line ends only, so that ``CRL
 """
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,6 +30,8 @@ class WireMail:
     eight_bit: bool
     #: an address has a non-ASCII local part: needs SMTPUTF8 (RFC 6531)
     utf8: bool
+    #: of the envelope
+    still_wanted: Callable[[], Awaitable[bool]]
 
 
 def put_on_wire(envelope: Envelope) -> WireMail | Rejected:
@@ -47,6 +50,7 @@ def put_on_wire(envelope: Envelope) -> WireMail | Rejected:
         content=content,
         eight_bit=not content.isascii(),
         utf8=not (sender.isascii() and recipient.isascii()),
+        still_wanted=envelope.still_wanted,
     )
 
 

@@ -4,8 +4,13 @@ Outcomes are values, because every caller must handle all three. What an impleme
 (`ValueError`) or a cancellation, never the state of a relay. How often and when to try again is not decided here.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
+
+
+async def always() -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +22,8 @@ class Envelope:
     rcpt_to: str = field(repr=False)
     #: the finished message: every line ends in CRLF, no NUL, not dot-stuffed
     data: bytes = field(repr=False)
+    #: asked once more when the relay is ready for the content: False keeps the mail here
+    still_wanted: Callable[[], Awaitable[bool]] = field(default=always, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,12 @@ class Rejected:
     reply: str
 
 
-Outcome = Accepted | Deferred | Rejected
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Not handed over, because it was no longer wanted when the relay was ready."""
+
+
+Outcome = Accepted | Deferred | Rejected | Withheld
 
 
 class Transport(Protocol):

@@ -1,5 +1,7 @@
 """Where SQLite and PostgreSQL differ, in one place: connecting, beginning to write, and locking."""
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ def open_engines(url: URL, *, pool_size: int) -> Engines:
     patience = float(str(url.query.get("timeout", _PATIENCE)))
     url = url.difference_update_query(["timeout"])
     if url.get_backend_name() == "sqlite":
+        if url.database:
+            make_private(Path(url.database))
         writer = create_async_engine(url, hide_parameters=True, pool_size=1, max_overflow=0, pool_timeout=patience)
         reader = create_async_engine(
             url, hide_parameters=True, pool_size=pool_size, max_overflow=0, pool_timeout=patience
@@ -106,6 +110,23 @@ def _identity(url: URL) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+#: No statement of ours takes long but a migration; one that waits for a stuck session must give its connection back.
+_BOUNDS = "SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '30s', true)"
+
+
+async def bound_waiting(connection: AsyncConnection) -> None:
+    """For this transaction only, so that it holds behind pgbouncer too. SQLite has its busy timeout."""
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql(_BOUNDS)
+
+
+def make_private(path: Path) -> None:
+    """A new SQLite file is for its owner only; its WAL takes over the mode. One that exists is left as it is."""
+    # A folder that is not there shows itself when the database is asked.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 async def lock_ledger(connection: AsyncConnection) -> None:

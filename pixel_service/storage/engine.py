@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError as PoolTimeo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixel_service.domain.errors import StorageUnavailable
-from pixel_service.storage.dialect import open_engines, parse_url
+from pixel_service.storage.dialect import bound_waiting, open_engines, parse_url
 
 Connection = AsyncConnection
 
@@ -33,6 +33,7 @@ class Database:
     async def write(self) -> AsyncIterator[Connection]:
         """One transaction. Raises `StorageUnavailable` when it was not stored."""
         async with _named_failures(), self._writer.begin() as connection:
+            await bound_waiting(connection)
             yield connection
 
     async def close(self) -> None:

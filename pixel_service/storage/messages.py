@@ -22,11 +22,14 @@ from pixel_service.domain.messages import (
     Tracking,
 )
 from pixel_service.storage.engine import Connection
-from pixel_service.storage.schema import consents, messages, pixels, subscribers
+from pixel_service.storage.schema import campaigns, consents, messages, pixels, subscribers
 from pixel_service.storage.subscribers import Subscriber, subscriber_of
 
 _VALID = tuple(state.value for state in VALID_STATES)
 _MAX_REPLY = 500
+_NOT_PAUSED = messages.c.campaign_id.is_(None) | messages.c.campaign_id.not_in(
+    select(campaigns.c.campaign_id).where(campaigns.c.paused_at.is_not(None))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ class Claimed:
     template: str | None
     send_id: SendId | None
     campaign_id: CampaignId | None
-    #: Tries before this one.
+    #: Times the relay said "later". A worker that dies counts as none: it must not cost a mail (D8).
     attempts: int
 
 
@@ -88,7 +91,7 @@ async def claim_due(
     """Take up to `limit` due mails; nobody else gets them before the lease ends."""
     due = (
         select(messages)
-        .where(messages.c.status == Status.QUEUED.value, messages.c.due_at <= now)
+        .where(messages.c.status == Status.QUEUED.value, messages.c.due_at <= now, _NOT_PAUSED)
         .order_by(messages.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -98,7 +101,7 @@ async def claim_due(
         await connection.execute(
             update(messages)
             .where(messages.c.message_id.in_([row.message_id for row in rows]))
-            .values(lease=lease, due_at=now + lease_for, attempts=messages.c.attempts + 1)
+            .values(lease=lease, due_at=now + lease_for)
         )
     return [
         Claimed(
@@ -252,7 +255,7 @@ async def record_result(connection: Connection, result: Result, *, lease: str) -
         "lease": None,
     }
     if result.due_at is not None:
-        values["due_at"] = result.due_at
+        values |= {"due_at": result.due_at, "attempts": messages.c.attempts + 1}
     if result.sent_at is not None:
         values["sent_at"] = result.sent_at
     if result.status is not Status.QUEUED:

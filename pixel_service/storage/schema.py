@@ -132,6 +132,8 @@ campaigns = Table(
     Column("name", String(120), nullable=False, unique=True),
     Column("purpose", String(60), nullable=False),
     Column("created_at", Moment, nullable=False),
+    #: While set, its waiting mails are not claimed.
+    Column("paused_at", Moment),
     Column("cancelled_at", Moment),
 )
 

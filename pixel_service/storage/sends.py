@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pixel_service.domain.address import Address
 from pixel_service.domain.consent import VALID_STATES, Purpose
-from pixel_service.domain.messages import CampaignId, SendId, Status, SubscriberId
+from pixel_service.domain.messages import CampaignId, Reason, SendId, Status, SubscriberId
 from pixel_service.domain.sends import JsonValue
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.schema import campaigns, consents, messages, sends, subscribers
@@ -240,3 +240,19 @@ async def delivery_counts(connection: Connection, send_id: SendId) -> dict[Statu
         .group_by(messages.c.status)
     )
     return {Status(row.status): row.n for row in rows}
+
+
+async def set_paused(connection: Connection, campaign_id: CampaignId, *, at: datetime | None) -> None:
+    await connection.execute(update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(paused_at=at))
+
+
+async def cancel(connection: Connection, campaign_id: CampaignId, *, at: datetime) -> int:
+    """End a campaign and remove its waiting mails, whose number is returned; one that a worker is just handing over may
+    still go out."""
+    await connection.execute(update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(cancelled_at=at))
+    changed = await connection.execute(
+        update(messages)
+        .where(messages.c.campaign_id == campaign_id, messages.c.status == Status.QUEUED.value)
+        .values(status=Status.CANCELLED.value, reason=Reason.CAMPAIGN_CANCELLED.value, variables={})
+    )
+    return changed.rowcount

@@ -7,7 +7,7 @@ press finds it answered.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pixel_service.domain.consent import Event, Purpose, kind_of, slug_of
+from pixel_service.domain.consent import Event, Purpose, is_valid, kind_of, slug_of
 from pixel_service.domain.messages import SignUpId, SubscriberId
 from pixel_service.domain.signup import AskedPurpose, PendingSignUp
 from pixel_service.domain.tokens import Link
@@ -18,6 +18,7 @@ from pixel_service.storage.engine import Connection
 from pixel_service.usecases import service_mails
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.sign_up import resend_confirmation
+from pixel_service.usecases.withdraw import Source, end
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class LinkUnknown:
     """Forged, garbled, of another purpose, erased or overtaken by a withdrawal: all the same to the outside."""
 
 
-Found = Waiting | AlreadyConfirmed | LinkExpired | LinkUnknown
+Found = Waiting | Confirmed | AlreadyConfirmed | LinkExpired | LinkUnknown
 
 
 async def look_up(ctx: Context, token: str) -> Found:
@@ -68,8 +69,12 @@ async def look_up(ctx: Context, token: str) -> Found:
 def _judge(pending: PendingSignUp | None, *, expired: bool) -> Found:
     if pending is None:
         return LinkExpired(None) if expired else LinkUnknown()
+    if expired and pending.confirmed_at is not None:
+        return LinkUnknown()
     if any(asked.answer == "confirmed" for asked in pending.asked):
         return AlreadyConfirmed(pending.subscriber_id, pending.language)
+    if pending.confirmed_at is not None:
+        return Confirmed(pending, (), tuple(asked.purpose for asked in pending.asked if asked.answer == "refused"))
     if not pending.waiting():
         return LinkUnknown()
     return LinkExpired(pending.language) if expired else Waiting(pending)
@@ -96,6 +101,8 @@ async def _answer(
 ) -> Confirmed:
     waiting = pending.waiting()
     accepted = tuple(asked.purpose for asked in waiting if asked.purpose in ticked)
+    refused = tuple(asked.purpose for asked in waiting if asked.purpose not in accepted)
+    on_record = await consent.consents_of(connection, pending.subscriber_id)
     for asked in waiting:
         yes = asked.purpose in accepted
         await consent.record(connection, _happening(ctx, pending, asked, Event.CONFIRM if yes else Event.REFUSE))
@@ -106,7 +113,12 @@ async def _answer(
             connection, pending.subscriber_id, language=pending.language, profile=pending.profile
         )
         await _send_follow_ups(ctx, connection, pending, accepted)
-    refused = tuple(asked.purpose for asked in waiting if asked.purpose not in accepted)
+    # The last word counts: a no to what was given before, by another link, takes it away; and other links that still
+    # ask for it are answered too.
+    given = {purpose for purpose in refused if purpose in on_record and is_valid(on_record[purpose].state)}
+    if given:
+        await end(ctx, connection, pending.subscriber_id, given, Source.CONFIRM_PAGE)
+    await signups.cancel_waiting(connection, pending.subscriber_id, refused)
     return Confirmed(pending, accepted, refused)
 
 

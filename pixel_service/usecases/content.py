@@ -68,7 +68,7 @@ def needs_of(ctx: Context, content: Content, purpose: Purpose) -> Needs:
     return Needs(
         variables=frozenset().union(*(one.variables for one in variants)),
         accepts=frozenset().union(*(one.accepts for one in variants)),
-        personal_content=differs_per_person(ctx, plain),
+        personal_content=differs_per_person(ctx, plain, purpose),
         warnings=tuple(sorted({warning for one in variants for warning in one.warnings})),
     )
 
@@ -95,6 +95,8 @@ def prepared(ctx: Context, content: Content, purpose: Purpose, *, language: str,
         raise InvalidInput(error.field, error.detail) from error
 
 
-def differs_per_person(ctx: Context, untracked: Prepared) -> bool:
-    """Whether the untracked form of a mail would still measure (D4)."""
-    return untracked.personal_urls or (untracked.foreign_pixels > 0 and not ctx.policy.strip_foreign_pixels)
+def differs_per_person(ctx: Context, untracked: Prepared, purpose: Purpose) -> bool:
+    """Whether the untracked form of a mail would still measure (D4). Service mail may link to what is the person's own,
+    a reset of their password, say; what loads by itself may differ in no mail."""
+    personal = untracked.personal_loads if purpose == SERVICE else untracked.personal_urls
+    return personal or (untracked.foreign_pixels > 0 and not ctx.policy.strip_foreign_pixels)

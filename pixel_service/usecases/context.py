@@ -32,14 +32,20 @@ class Policy:
     download_within: timedelta = timedelta(days=30)
     #: A refused or withdrawn tracking choice is not asked again for so long (W7).
     ask_again_after: timedelta = timedelta(days=183)
+    #: Every sign-up is answered so long after it came, so that the time tells nothing about an address (S4).
+    sign_up_takes: timedelta = timedelta(milliseconds=300)
     #: Opens later than this after acceptance are not recorded (P8).
     recording_window: timedelta = timedelta(days=30)
     #: Drop third-party 1x1 images instead of refusing the mail to those who did not agree (D4).
     strip_foreign_pixels: bool = False
     honour_gpc: bool = True
     lease: timedelta = timedelta(minutes=5)
+    #: Connecting and one mail, each at its time limit.
+    slowest_hand_over: timedelta = timedelta(minutes=1)
     #: Mails handed over at the same time; the transport has as many connections.
     smtp_connections: int = 10
+    #: At most so many by one process; 0 is no limit.
+    mails_per_minute: int = 0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 

@@ -1,23 +1,24 @@
 """Delivery: claim, decide, look once more, compose, hand over, record (D3, D4, D8).
 
-At least once, under one Message-ID: a worker that dies after the relay accepted and before it recorded leaves a mail
-that is sent again under the same id. Consent is read in the claiming transaction, which also makes the pixel mapping,
-and once more at the moment of hand-over. No transaction is open while SMTP speaks.
+Consent is asked for three times: by the claim, which also makes the pixel mapping, before composing, and when the relay
+is ready for the content. At least once, under one Message-ID: a worker that dies after the relay accepted and before it recorded leaves a mail
+that is sent again under the same id. No transaction is open while SMTP speaks.
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from pixel_service.domain.consent import SERVICE, TRACKING_OPENS, is_valid
 from pixel_service.domain.errors import InvalidInput
 from pixel_service.domain.messages import PixelId, Reason, SendId, Status
 from pixel_service.mail.compose import Prepared
-from pixel_service.mail.transport import Accepted, Deferred, Envelope, Outcome, Rejected
+from pixel_service.mail.transport import Accepted, Deferred, Envelope, Rejected, Withheld
 from pixel_service.storage import consent, messages, sends
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
-from pixel_service.storage.messages import Claimed, PixelPlan, Result
+from pixel_service.storage.messages import Claimed, Permission, PixelPlan, Result
 from pixel_service.usecases import own_mails, personal
 from pixel_service.usecases.content import Content, differs_per_person, prepared
 from pixel_service.usecases.context import Context
@@ -33,6 +34,8 @@ class Desk:
     the relay that are not stored yet."""
 
     slots: asyncio.Semaphore
+    #: `loop.time()` of the next hand-over the relay's rate limit allows.
+    next_at: float = 0.0
     unrecorded: "list[tuple[_Held, Result]]" = field(default_factory=list)
     contents: dict[SendId, Content] = field(default_factory=dict)
     variants: dict[tuple[SendId, str, bool], Prepared] = field(default_factory=dict)
@@ -50,6 +53,8 @@ class _Held:
 
     claimed: Claimed
     lease: str
+    #: No hand-over begins later: it could outlast the lease, and somebody else would send the mail too.
+    begin_before: datetime
     pixel_id: PixelId | None
 
 
@@ -91,7 +96,11 @@ async def _claim(ctx: Context, desk: Desk, lease: str) -> list[_Held]:
             closes_at=now + ctx.policy.recording_window,
         )
         pixel_ids = await messages.set_pixels(connection, plan)
-    return [_Held(claimed=one, lease=lease, pixel_id=pixel_ids.get(one.message_id)) for one in claimed]
+    begin_before = now + ctx.policy.lease - ctx.policy.slowest_hand_over
+    return [
+        _Held(claimed=one, lease=lease, begin_before=begin_before, pixel_id=pixel_ids.get(one.message_id))
+        for one in claimed
+    ]
 
 
 async def _load_contents(connection: Connection, desk: Desk, claimed: Sequence[Claimed]) -> None:
@@ -121,14 +130,25 @@ async def _trackable(connection: Connection, claimed: Sequence[Claimed]) -> list
 
 async def _hand_over(ctx: Context, desk: Desk, held: _Held) -> Result | None:
     """One mail, from the last look at consent to the relay's answer. None when it is not ours to send any more."""
-    if held.claimed.attempts >= ctx.policy.retry.attempts:
-        return Result(message_id=held.claimed.message_id, status=Status.FAILED, reason="gave_up")
     async with desk.slots:
-        letter = await _write(ctx, desk, held)
-        if not isinstance(letter, _Mail):
-            return letter
-        outcome = await ctx.transport.send(letter.envelope)
-    return _result(ctx, held.claimed, outcome, tracked=letter.tracked)
+        while ctx.clock() < held.begin_before:
+            letter = await _write(ctx, desk, held)
+            if not isinstance(letter, _Mail):
+                return letter
+            await _keep_pace(ctx, desk)
+            outcome = await ctx.transport.send(letter.envelope)
+            if not isinstance(outcome, Withheld):
+                return _result(ctx, held.claimed, outcome, tracked=letter.tracked)
+    return None
+
+
+async def _keep_pace(ctx: Context, desk: Desk) -> None:
+    """Spread the mails of this process evenly below the relay's limit."""
+    if ctx.policy.mails_per_minute:
+        now = asyncio.get_running_loop().time()
+        mine = max(desk.next_at, now)
+        desk.next_at = mine + 60 / ctx.policy.mails_per_minute
+        await asyncio.sleep(mine - now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,12 +171,24 @@ async def _write(ctx: Context, desk: Desk, held: _Held) -> _Mail | Result | None
     pixel_id = held.pixel_id if permission.may_track else None
     try:
         variant = _variant(ctx, desk, held.claimed, mail.content, tracked=pixel_id is not None)
-        if held.claimed.purpose != SERVICE and pixel_id is None and differs_per_person(ctx, variant):
+        foreign = held.claimed.send_id is not None and pixel_id is None
+        if foreign and differs_per_person(ctx, variant, held.claimed.purpose):
             return _cancelled(held.claimed, Reason.PERSONAL_CONTENT)
         letter = personal.Letter(claimed=held.claimed, person=permission.person, pixel_id=pixel_id, links=mail.links)
-        return _Mail(envelope=personal.envelope(ctx, letter, variant), tracked=pixel_id is not None)
+        envelope = replace(personal.envelope(ctx, letter, variant), still_wanted=_unchanged(ctx, held, permission))
+        return _Mail(envelope=envelope, tracked=pixel_id is not None)
     except InvalidInput as error:
         return Result(message_id=held.claimed.message_id, status=Status.FAILED, reason="content", reply=str(error))
+
+
+def _unchanged(ctx: Context, held: _Held, permission: Permission) -> Callable[[], Awaitable[bool]]:
+    """Connecting and greeting a relay takes its time: whether the mail may go is asked again when it would (D3)."""
+
+    async def look_again() -> bool:
+        async with ctx.db.read() as connection:
+            return await messages.permission(connection, held.claimed, lease=held.lease) == permission
+
+    return look_again
 
 
 async def _content(ctx: Context, connection: Connection, desk: Desk, claimed: Claimed) -> Writing | None:
@@ -179,7 +211,7 @@ def _cancelled(claimed: Claimed, reason: Reason) -> Result:
     return Result(message_id=claimed.message_id, status=Status.CANCELLED, reason=reason.value)
 
 
-def _result(ctx: Context, claimed: Claimed, outcome: Outcome, *, tracked: bool) -> Result:
+def _result(ctx: Context, claimed: Claimed, outcome: Accepted | Deferred | Rejected, *, tracked: bool) -> Result:
     now = ctx.clock()
     match outcome:
         case Accepted(reply=reply):

@@ -22,10 +22,11 @@ from pixel_service.storage.opens import store
 _log = structlog.get_logger(__name__)
 
 
-class NotRecorded(StrEnum):
-    """Why a request left no open; counted for the whole process, never per campaign or person (P9)."""
+class Outcome(StrEnum):
+    """What became of a request, mostly why it left no open; counted for the whole process, never per campaign or person (P9)."""
 
     FORGED = "forged"
+    RECORDED = "recorded"
     #: Genuine, but consent or mapping is gone, or the recording window is over.
     NOT_CONSENTED = "not_consented"
     HEAD = "head"
@@ -37,7 +38,7 @@ class NotRecorded(StrEnum):
 
 
 #: Called with a reason and how many requests.
-Count = Callable[[NotRecorded, int], None]
+Count = Callable[[Outcome, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ class Recorder:
     async def record(self, fetch: Fetch) -> None:
         """Return when `fetch` is committed, or at the deadline; it is then still to be stored."""
         if self._waiting >= self._limits.capacity:
-            self.count(NotRecorded.DROPPED, 1)
+            self.count(Outcome.DROPPED, 1)
             return
         group = self._open or self._open_group()
         group.fetches.append(fetch)
@@ -125,7 +126,7 @@ class Recorder:
                 await self._task
             self._task = None
         if self._waiting:
-            self.count(NotRecorded.DROPPED, self._waiting)
+            self.count(Outcome.DROPPED, self._waiting)
             _log.error("opens lost at stop", action="record_opens", opens=self._waiting)
 
     async def _run(self) -> None:
@@ -157,7 +158,7 @@ class Recorder:
         for group in groups:
             group.deadline.cancel()
             group.answered.set()
-        self._count_unstored(batch, stored)
+        self._count(batch, stored)
 
     async def _try_to_store(self, batch: list[Fetch]) -> int | None:
         try:
@@ -167,10 +168,12 @@ class Recorder:
             _log.warning("opens not stored yet", action="record_opens", opens=len(batch), error=type(error).__name__)
             return None
 
-    def _count_unstored(self, batch: list[Fetch], stored: int) -> None:
+    def _count(self, batch: list[Fetch], stored: int) -> None:
         """After a commit whose answer got lost, the repeat stores nothing and counts as not consented."""
+        if stored:
+            self.count(Outcome.RECORDED, stored)
         forged = sum([fetch.pixel_id is None for fetch in batch])
         if forged:
-            self.count(NotRecorded.FORGED, forged)
+            self.count(Outcome.FORGED, forged)
         if refused := len(batch) - forged - stored:
-            self.count(NotRecorded.NOT_CONSENTED, refused)
+            self.count(Outcome.NOT_CONSENTED, refused)

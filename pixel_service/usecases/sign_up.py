@@ -4,6 +4,7 @@ The caller learns nothing about the address: new, pending, confirmed and withdra
 same transaction. What differs is only which mail, if any, is put into the outbox.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,7 +46,16 @@ class SignUpReceived:
 
 
 async def sign_up(ctx: Context, command: SignUp) -> SignUpReceived:
-    """Raises `WordingOutdated` or `InvalidInput`, neither of which depends on who is on record."""
+    """Raises `WordingOutdated` or `InvalidInput`, neither of which depends on who is on record. Nor does the time it
+    takes: what is written for a stranger and for a subscriber differs by milliseconds, so everybody waits as long."""
+    loop = asyncio.get_running_loop()
+    answer_at = loop.time() + ctx.policy.sign_up_takes.total_seconds()
+    received = await _take(ctx, command)
+    await asyncio.sleep(answer_at - loop.time())
+    return received
+
+
+async def _take(ctx: Context, command: SignUp) -> SignUpReceived:
     _check_form(ctx, command)
     if not command.by_mailed_link and not await ctx.takes_mail(command.address):
         raise InvalidInput("address", "the domain of this address takes no mail")
@@ -56,7 +66,8 @@ async def sign_up(ctx: Context, command: SignUp) -> SignUpReceived:
         subscriber_id = await subscribers.upsert(connection, command.address, new_id=SubscriberId(ctx.ids()), at=now)
         on_record = await consent.consents_of(connection, subscriber_id)
         recent = await signups.count_since(connection, subscriber_id, now - _DAY)
-        asked = tuple(one for one in command.choices if _may_ask(ctx, command, on_record.get(one.purpose), one))
+        own_wish = command.by_mailed_link
+        asked = tuple(one for one in command.choices if _may_ask(ctx, on_record, one.purpose, own_wish=own_wish))
         pending = _pending(ctx, command, subscriber_id, asked)
         await signups.add(connection, pending)
         for choice in asked:
@@ -81,15 +92,15 @@ def _check_form(ctx: Context, command: SignUp) -> None:
         raise InvalidInput("choices", "choose a newsletter or a whitepaper; open tracking alone has nothing to measure")
 
 
-def _may_ask(ctx: Context, command: SignUp, on_record: Consent | None, choice: Choice) -> bool:
+def _may_ask(ctx: Context, on_record: Mapping[Purpose, Consent], purpose: Purpose, *, own_wish: bool) -> bool:
     """Nobody is asked for what they gave; nobody is asked again for tracking soon after a no (W7)."""
-    if on_record is None:
+    known = on_record.get(purpose)
+    if known is None:
         return True
-    if is_valid(on_record.state):
+    if is_valid(known.state):
         return False
-    declined = on_record.state in {State.REFUSED, State.WITHDRAWN}
-    if choice.purpose == TRACKING_OPENS and declined and not command.by_mailed_link:
-        return ctx.clock() - on_record.decided_at >= ctx.policy.ask_again_after
+    if purpose == TRACKING_OPENS and known.state in {State.REFUSED, State.WITHDRAWN} and not own_wish:
+        return ctx.clock() - known.decided_at >= ctx.policy.ask_again_after
     return True
 
 
@@ -170,14 +181,29 @@ async def resend_confirmation(ctx: Context, sign_up_id: SignUpId) -> None:
             expires_at=now + ctx.policy.confirm_within,
             confirmed_at=None,
             profile=expired.profile,
-            asked=tuple(one for one in expired.waiting() if not _has_given(on_record, one.purpose)),
+            asked=tuple(one for one in expired.waiting() if _may_ask(ctx, on_record, one.purpose, own_wish=False)),
         )
         recent = await signups.count_since(connection, expired.subscriber_id, now - _DAY)
         if renewed.asked and recent < ctx.policy.confirmation_mails_per_day:
             await signups.add(connection, renewed)
+            for one in renewed.asked:
+                await consent.record(connection, _repeat(ctx, renewed, one, of=sign_up_id))
             await messages.enqueue(connection, [service_mails.confirmation(ctx, renewed)])
 
 
-def _has_given(on_record: Mapping[Purpose, Consent], purpose: Purpose) -> bool:
-    record = on_record.get(purpose)
-    return record is not None and is_valid(record.state)
+def _repeat(ctx: Context, renewed: PendingSignUp, asked: AskedPurpose, *, of: SignUpId) -> Happening:
+    """What the form said stands in the entry of the first sign-up; this one names it."""
+    return Happening(
+        subscriber_id=renewed.subscriber_id,
+        purpose=asked.purpose,
+        event=Event.REQUEST,
+        at=renewed.created_at,
+        content={
+            "sign_up": renewed.sign_up_id,
+            "repeats": of,
+            "language": renewed.language,
+            "wording_version": asked.wording_version,
+            "wording_hash": asked.wording_hash,
+        },
+        salt=ctx.ids(),
+    )

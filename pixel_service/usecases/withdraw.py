@@ -27,6 +27,8 @@ class Source(StrEnum):
     UNSUBSCRIBE_PAGE = "unsubscribe_page"
     STOP_TRACKING_PAGE = "stop_tracking_page"
     PREFERENCES_PAGE = "preferences_page"
+    #: Unticked on a confirm page what an earlier link had given.
+    CONFIRM_PAGE = "confirm_page"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from pixel_service.domain.opens import Fetch, judge
 from pixel_service.domain.tokens import Tokens
-from pixel_service.usecases.record_opens import NotRecorded, Recorder
+from pixel_service.usecases.record_opens import Outcome, Recorder
 
 #: GIF89a, 1x1, transparent, complete: shorter variants lack the trailer or the LZW end code.
 GIF = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
@@ -56,7 +56,7 @@ class PixelEndpoint:
             await self._record(scope)
             await _answer(send, 200, HEADERS, GIF)
         elif method == "HEAD":
-            self._recorder.count(NotRecorded.HEAD, 1)
+            self._recorder.count(Outcome.HEAD, 1)
             await _answer(send, 200, HEADERS, b"")
         else:
             await _answer(send, 405, _NOT_ALLOWED, b"")
@@ -72,7 +72,7 @@ class PixelEndpoint:
         """None for whoever asked not to be measured."""
         user_agent, purpose, opted_out = _read(scope["headers"])
         if opted_out and self._honour_gpc:
-            self._recorder.count(NotRecorded.OPTED_OUT, 1)
+            self._recorder.count(Outcome.OPTED_OUT, 1)
             return None
         at = self._clock()
         return Fetch(

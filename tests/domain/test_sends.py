@@ -31,7 +31,7 @@ def test_marketing_needs_valid_consent_and_a_pixel_needs_both(standing: Standing
 
 @pytest.mark.parametrize("standing", STANDINGS, ids=lambda one: f"{one.mail}-{one.tracking}")
 def test_service_mail_needs_no_consent_and_is_never_tracked(standing: Standing) -> None:
-    ruling = rule(SERVICE, standing, personal_content=True)
+    ruling = rule(SERVICE, standing, personal_content=False)
     assert ruling == Ruling(verdict=Verdict.UNTRACKED, reason=Reason.SERVICE_MAIL)
 
 
@@ -54,3 +54,9 @@ def test_who_was_never_asked_about_tracking_is_untracked_by_the_entry_that_allow
     standing = Standing(mail=State.GIVEN, mail_seq=7, tracking=State.UNKNOWN, tracking_seq=None)
     ruling = rule(BLOG, standing, personal_content=False)
     assert ruling == Ruling(verdict=Verdict.UNTRACKED, reason=Reason.NO_TRACKING_CONSENT, ledger_seq=7)
+
+
+def test_service_mail_that_would_measure_is_refused_too() -> None:
+    nobody = Standing(mail=State.UNKNOWN, mail_seq=None, tracking=State.UNKNOWN, tracking_seq=None)
+    ruling = rule(SERVICE, nobody, personal_content=True)
+    assert (ruling.verdict, ruling.reason) == (Verdict.REFUSED, Reason.PERSONAL_CONTENT)

@@ -58,7 +58,7 @@ class Model:
 
     def asks(self, address: str, purposes: Collection[str], at: datetime, *, by_mailed_link: bool) -> list[str]:
         """A form was sent; returns what is to be confirmed by mail."""
-        asked = [one for one in purposes if self._may_be_asked(address, one, at, by_mailed_link)]
+        asked = [one for one in purposes if self._may_be_asked(address, one, at, by_mailed_link=by_mailed_link)]
         for purpose in asked:
             self.acts[address, purpose, "requested"] += 1
             if (address, purpose) not in self.states:
@@ -66,7 +66,7 @@ class Model:
                 self.decided_at[address, purpose] = at
         return asked
 
-    def _may_be_asked(self, address: str, purpose: str, at: datetime, by_mailed_link: bool) -> bool:
+    def _may_be_asked(self, address: str, purpose: str, at: datetime, *, by_mailed_link: bool) -> bool:
         state = self.states.get((address, purpose))
         if state == "valid":
             return False
@@ -76,10 +76,16 @@ class Model:
     def request(self, sign_up_id: str, address: str, asked: Collection[str], expires_at: datetime) -> None:
         self.requests[sign_up_id] = Request(address, set(asked), tuple(asked), expires_at)
 
-    def still_open(self, sign_up_id: str) -> list[str]:
-        """What a new mail for an expired link has to ask."""
+    def still_open(self, sign_up_id: str, at: datetime) -> list[str]:
+        """What a new mail for an expired link may ask."""
         old = self.requests[sign_up_id]
-        return [] if old.answered else [one for one in sorted(old.waiting) if not self.agrees(old.address, one)]
+        if old.answered or at < old.expires_at:
+            return []
+        return [one for one in sorted(old.waiting) if self._may_be_asked(old.address, one, at, by_mailed_link=False)]
+
+    def asks_again(self, sign_up_id: str, address: str, asked: Collection[str], expires_at: datetime) -> None:
+        self.acts.update((address, purpose, "requested") for purpose in asked)
+        self.request(sign_up_id, address, asked, expires_at)
 
     # --- answering ------------------------------------------------------------------------------------------
 
@@ -88,16 +94,24 @@ class Model:
         request = self.requests[sign_up_id]
         if request.answered or not request.waiting or at >= request.expires_at:
             return None
-        request.answered = True
-        for purpose in request.waiting:
-            state = self.states.get((request.address, purpose))
-            if purpose in ticked:
-                act = "renewed" if state == "valid" else "confirmed"
-                self._decide(request.address, purpose, "valid", act, at)
-            elif state in {None, "requested"}:
+        agreed, refused = request.waiting & set(ticked), request.waiting - set(ticked)
+        for purpose in agreed:
+            act = "renewed" if self.agrees(request.address, purpose) else "confirmed"
+            self._decide(request.address, purpose, "valid", act, at)
+        for purpose in refused:
+            if self.states.get((request.address, purpose)) in {None, "requested"}:
                 self._decide(request.address, purpose, "refused", "refused", at)
-        agreed, request.waiting = request.waiting & set(ticked), set()
+        # The last word counts: what an earlier link had given is taken away, what another one still asks is answered.
+        if given := {purpose for purpose in refused if self.agrees(request.address, purpose)}:
+            self.withdraws(request.address, given, at)
+        self._no_longer_waits(request.address, refused)
+        request.answered, request.waiting = True, set()
         return agreed
+
+    def _no_longer_waits(self, address: str, purposes: Collection[str]) -> None:
+        for request in self.requests.values():
+            if request.address == address:
+                request.waiting -= set(purposes)
 
     def withdraws(self, address: str, purposes: Collection[str], at: datetime) -> None:
         ending = set(purposes)
@@ -107,9 +121,7 @@ class Model:
         for purpose in ending:
             if self.states.get((address, purpose)) != "withdrawn":
                 self._decide(address, purpose, "withdrawn", "withdrawn", at)
-        for request in self.requests.values():
-            if request.address == address:
-                request.waiting -= ending
+        self._no_longer_waits(address, ending)
         if TRACKING in ending:
             self.opens.pop(address, None)
             self.erasures[address] += 1

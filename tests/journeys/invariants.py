@@ -100,6 +100,10 @@ def check_measuring(world: World, books: Books) -> None:
     mapped = {pixel.message_id for pixel in books.pixels}
     tracked = {message_id for message_id, message in books.messages.items() if message.tracking == "tracked"}
     assert tracked == mapped
+    carried = {mail.message for mail in world.relay.taken if "o" in mail.links}
+    for message_id, message in books.messages.items():
+        if message.status == "failed" or (message.status == "sent" and message_id not in carried):
+            assert message.tracking == "none", "told to carry a pixel, and never did"
 
 
 def check_opens(world: World, books: Books) -> None:
@@ -121,6 +125,8 @@ def check_mails(world: World, books: Books) -> None:
         if mail.campaign is not None and books.messages[mail.message].status == "sent"
     }
     assert _once((address, campaign) for address, campaign, _ in received), "one campaign twice to one person"
+    alive = [one for one in books.messages.values() if one.status in {"queued", "sent"} and one.purpose != "service"]
+    assert _once((one.subscriber_id, one.campaign_id) for one in alive), "one campaign twice for one person"
     for message in books.messages.values():
         if message.status == "queued" and message.purpose != "service":
             assert world.model.agrees(books.addresses[message.subscriber_id], message.purpose), "waits without consent"

@@ -18,7 +18,8 @@ from pixel_service.usecases.withdraw import Source
 from tests.builders import BLOG, GLASFASER, OPENS
 from tests.conftest import NewDatabase
 from tests.journeys.invariants import Books, check
-from tests.journeys.machine import LEASE, NETZ, PEOPLE, PURPOSES, Mail, World
+from tests.journeys.machine import LEASE, NETZ, PEOPLE, PURPOSES, World
+from tests.journeys.relay import Mail
 
 TEMPLATE = Content(
     subject="November",
@@ -51,7 +52,6 @@ some_purposes = st.sets(st.sampled_from(PURPOSES))
 profiles = st.sampled_from((set(PURPOSES), {BLOG, OPENS}, {BLOG, NETZ, OPENS}, {BLOG}, {GLASFASER, OPENS}, set()))
 user_agents = st.sampled_from(USER_AGENTS)
 newsletters = st.sampled_from((BLOG, NETZ))
-campaigns = st.sampled_from(("October", "November"))
 contents = st.sampled_from((TEMPLATE, PLAIN, PERSONAL))
 plans = st.lists(st.sampled_from(("accept", "defer", "reject", "die")), min_size=1, max_size=4)
 #: 0 is the newest.
@@ -96,21 +96,27 @@ class AnyOrder(RuleBasedStateMachine):
     # --- asking and agreeing --------------------------------------------------------------------------------
 
     @initialize(choices=st.tuples(*[profiles] * len(PEOPLE)))
-    def some_have_joined(self, choices: Sequence[set[Purpose]]) -> None:
-        async def join() -> None:
+    def some_have_joined_and_read_the_blog(self, choices: Sequence[set[Purpose]]) -> None:
+        async def begin() -> None:
             for address, chosen in zip(PEOPLE, choices, strict=True):
                 if chosen:
                     await self.world.join(address, chosen)
+            await self.world.mail_that_is_opened(BLOG, TEMPLATE, USER_AGENTS[0], campaign="October newsletter:blog")
 
-        self.do(join())
+        self.do(begin())
 
-    @rule(address=people, asked=purposes)
-    def sign_up(self, address: str, asked: set[Purpose]) -> None:
-        if asked == {OPENS}:
-            with pytest.raises(InvalidInput):
-                self.do(self.world.sign_up(address, asked))
-        else:
-            self.do(self.world.sign_up(address, asked))
+    @rule(address=people, asked=purposes, at_once=st.booleans())
+    def sign_up(self, address: str, asked: set[Purpose], at_once: bool) -> None:
+        async def sign_up() -> None:
+            if asked == {OPENS}:
+                with pytest.raises(InvalidInput):
+                    await self.world.sign_up(address, asked)
+            else:
+                await self.world.sign_up(address, asked)
+            if at_once:
+                await self.world.deliver()
+
+        self.do(sign_up())
 
     @rule(address=people, asked=profiles.filter(bool))
     def join(self, address: str, asked: set[Purpose]) -> None:
@@ -132,12 +138,13 @@ class AnyOrder(RuleBasedStateMachine):
         to=st.none() | st.lists(st.sampled_from((*PEOPLE, "stranger@example.com")), min_size=1, max_size=4),
         purpose=st.sampled_from((BLOG, NETZ, SERVICE)),
         content=contents,
-        campaign=campaigns,
     )
-    def send(self, to: Sequence[str] | None, purpose: Purpose, content: Content, campaign: str) -> None:
+    def send(self, to: Sequence[str] | None, purpose: Purpose, content: Content) -> None:
+        """Into one campaign again and again: whoever had it does not get it twice."""
+
         async def send() -> None:
             try:
-                await self.world.send(purpose, content, to, f"{campaign} {purpose}")
+                await self.world.send(purpose, content, to, f"October {purpose}")
             except InvalidInput:
                 # An audience has no code of its own for everybody, and nobody is the audience of service mail.
                 assert to is None
@@ -145,36 +152,48 @@ class AnyOrder(RuleBasedStateMachine):
 
         self.do(send())
 
-    @rule(purpose=newsletters, name=st.integers(), user_agent=user_agents)
-    def send_to_everybody_who_then_opens_it(self, purpose: Purpose, name: int, user_agent: str) -> None:
-        async def send() -> None:
-            before = len(self.world.relay.taken)
-            await self.world.send(purpose, TEMPLATE, None, f"{name} {purpose}")
-            await self.world.expand()
-            await self.world.deliver()
-            for mail in self.world.relay.taken[before:]:
-                if "o" in mail.links:
-                    await self.world.open(mail, user_agent)
-            await self.world.flush()
+    @rule(purpose=newsletters, user_agent=user_agents)
+    def send_to_everybody_who_then_opens_it(self, purpose: Purpose, user_agent: str) -> None:
+        self.do(self.world.mail_that_is_opened(purpose, TEMPLATE, user_agent))
 
-        self.do(send())
-
-    @rule(plan=plans, meanwhile=st.sampled_from(("", "leave", "stop tracking", "lease ends")), which=whichever)
-    def deliver(self, plan: Sequence[str], meanwhile: str, which: int) -> None:
-        """With whatever the relay answers, and something that happens while it has the first mail."""
-        happening: Callable[[], Coroutine[Any, Any, None]] | None = None
-        if meanwhile == "leave" and self.world.mails_with("p"):
-            happening = partial(self.world.stop_all, self.mail_with("p", which))
-        elif meanwhile == "stop tracking" and self.world.mails_with("t"):
-            happening = partial(self.world.stop_tracking, self.mail_with("t", which))
-        elif meanwhile == "lease ends":
-            happening = self.world.another_worker
+    @rule(
+        purpose=st.none() | newsletters,
+        content=st.sampled_from((TEMPLATE, PLAIN)),
+        plan=plans,
+        meanwhile=st.sampled_from(("", "leave", "stop tracking", "lease ends")),
+        which=whichever,
+        early=st.booleans(),
+        again=st.booleans(),
+    )
+    def deliver_through_trouble(
+        self,
+        purpose: Purpose | None,
+        content: Content,
+        plan: Sequence[str],
+        meanwhile: str,
+        which: int,
+        early: bool,
+        again: bool,
+    ) -> None:
+        """Whatever the relay answers, and something that happens before it takes the first mail or while it does."""
 
         async def deliver() -> None:
+            if purpose is not None:
+                await self.world.send_to_everybody(purpose, content)
             await self.world.expand()
-            await self.world.deliver(plan, happening)
+            await self.world.deliver(plan, self._happening(meanwhile, which), early=early)
+            if again:
+                self.world.clock.move(2 * LEASE)
+                await self.world.deliver()
 
         self.do(deliver())
+
+    def _happening(self, meanwhile: str, which: int) -> Callable[[], Coroutine[Any, Any, None]] | None:
+        if meanwhile == "leave" and self.world.mails_with("p"):
+            return partial(self.world.stop_all, self.mail_with("p", which))
+        if meanwhile == "stop tracking" and self.world.mails_with("t"):
+            return partial(self.world.stop_tracking, self.mail_with("t", which))
+        return self.world.another_worker if meanwhile == "lease ends" else None
 
     # --- opening --------------------------------------------------------------------------------------------
 

@@ -96,8 +96,49 @@ def test_html_with_its_own_links_gets_no_second_footer(tmp_path: Path) -> None:
     for tracked in (True, False):
         data = prepare(tmp_path, html, tracked=tracked).compose(recipient(tracked=tracked))
         assert html_of(data).count("/u/") == 1
-        assert "imprint" not in html_of(data)
         assert html_of(data).count("/t/") == int(tracked)
+
+
+UNSUBSCRIBE = '<a href="{{ unsubscribe_url }}">Bye</a>'
+
+
+def test_own_links_without_an_imprint_get_the_imprint(tmp_path: Path) -> None:
+    data = prepare(tmp_path, f"<p>{UNSUBSCRIBE}</p>", tracked=False).compose(recipient(tracked=False))
+    assert html_of(data).count("/u/") == 1
+    assert "/imprint?lang=en" in html_of(data)
+    assert "Nordlicht &amp; Söhne GmbH" in html_of(data)
+
+
+@pytest.mark.parametrize(
+    "imprint",
+    [
+        '<a href="{{ imprint_url }}">Imprint</a>',
+        "<p>{{ company.name }}<br>{{ company.street }}, <b>{{ company.postal_code }}</b> {{ company.city }}</p>",
+    ],
+)
+def test_an_imprint_that_is_visible_is_not_repeated(tmp_path: Path, imprint: str) -> None:
+    content = f"<p>{UNSUBSCRIBE}{imprint}</p>"
+    data = prepare(tmp_path, content, tracked=False).compose(recipient(tracked=False))
+    assert "Privacy notice" not in html_of(data)
+    assert html_of(data).count("Imprint") == int("Imprint" in imprint)
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        f'<div style="display:none">{UNSUBSCRIBE}</div>',
+        f"<style>.x{{display:none}}</style><p class=x>{UNSUBSCRIBE}</p>",
+        "<title>{{ unsubscribe_url }}</title>",
+        f"<!-- {UNSUBSCRIBE} -->",
+        '<a href="{{ unsubscribe_url }}"></a>',
+        '<a href="{{ unsubscribe_url }}" style="font-size:0">Bye</a>',
+        '<a href="{{ unsubscribe_url }}"><img src="cid:x" width="1" height="1"></a>',
+        f'<div style="position:absolute;left:-9999px">{UNSUBSCRIBE}</div>',
+    ],
+)
+def test_a_link_that_nobody_sees_is_no_unsubscribe_link(tmp_path: Path, unseen: str) -> None:
+    data = prepare(tmp_path, f"<p>Hi</p>{unseen}", tracked=False).compose(recipient(tracked=False))
+    assert f'<a href="{LINKS["unsubscribe_url"]}">Unsubscribe</a>' in html_of(data)
 
 
 def test_tracked_html_without_a_link_to_stop_measuring_gets_a_footer(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """The finished HTML: whatever comes in, one pixel stands where a reader would not notice and a mail program loads it."""
 
 import re
+import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from pixel_service.mail.errors import ContentInvalid
-from pixel_service.mail.html import append, inlined, strip_foreign_pixels
+from pixel_service.mail.html import append, inlined
+from pixel_service.mail.loads import strip_foreign_pixels
 from pixel_service.mail.markup import tokens
 from pixel_service.mail.pixel_place import place_pixel
+from pixel_service.mail.places import findings_in
 
 URL = "https://mail.example/o/abc.gif"
 PIXEL = f'<img src="{URL}" width="1" height="1" alt="">'
@@ -28,6 +32,19 @@ SHAPES = {
     "hidden by visibility": ('<div style="VISIBILITY : hidden">Psst</div><p>Hello</p>', "<p>", "Hello"),
     "hidden by mso-hide": ('<div style="mso-hide:all">Psst</div><p>Hello</p>', "<p>", "Hello"),
     "hidden by a rule": ("<style>.x{display:none}</style><div class=x>Psst</div><p>Hello</p>", "<p>", "Hello"),
+    **{
+        f"hidden by {style}": (f'<div style="{style}">Psst</div><p>Hello</p>', "<p>", "Hello")
+        for style in (
+            "width:0;height:0;overflow:hidden",
+            "height:0px",
+            "position:absolute;left:-9999px",
+            "position: absolute; clip: rect(0, 0, 0, 0)",
+            "clip:rect(0 0 0 0)",
+            "text-indent:-9999px",
+        )
+    },
+    "dialog": ("<dialog>Psst</dialog><p>Hello</p>", "<p>", "Hello"),
+    "not quite without height": ('<div style="height:0.5em">a</div><p>Hello</p>', '<div style="height:0.5em">', "a"),
     "half opaque": ('<div>a<p style="opacity:0.5">Hello</p></div>', "<div>", "a"),
     "padded preheader": ("<div>&zwnj;&nbsp;&#847;&#8203;</div><p>Hello</p>", "<p>", "Hello"),
     "font-size 0 around (MJML)": (
@@ -267,7 +284,6 @@ def test_measuring_images_of_others_are_found_and_taken_out(image: str) -> None:
     [
         '<img src="https://cdn.example/logo.png" width="200" height="40">',
         '<img src="https://cdn.example/line.png" width="600" height="1">',
-        '<img src="https://cdn.example/photo.png" width="300" style="display:none">',
         '<img src="https://cdn.example/photo.png">',
         '<img src="https://MAIL.example/static/dot.gif" width="1" height="1">',
         '<img src="cid:dot" width="1" height="1">',
@@ -276,6 +292,68 @@ def test_measuring_images_of_others_are_found_and_taken_out(image: str) -> None:
 )
 def test_pictures_and_own_images_stay(image: str) -> None:
     assert strip_foreign_pixels(f"<p>{image}</p>", "mail.example") == (f"<p>{image}</p>", 0)
+
+
+FOREIGN = "https://track.example/o"
+MEASURING = {
+    "with tabs": '<img src="ht&#9;tps://track.example/o" width=1 height=1>',
+    "two wide": f'<img src="{FOREIGN}" width=2 height=1>',
+    "hidden picture": f'<img src="{FOREIGN}" width=300 style="display:none">',
+    "a quote in a name": f'<img a"b="x" src="{FOREIGN}" width=1 height=1>',
+    "no slashes": '<img src="https:track.example/o" width=1 height=1>',
+    "srcset": f'<img src="" srcset="{FOREIGN} 1x" width=1 height=1>',
+    "source": f'<picture><source srcset="{FOREIGN}"><img src="data:," width=1 height=1></picture>',
+    "Outlook": f'<!--[if mso]><v:image src="{FOREIGN}" style="width:1px;height:1px"/><![endif]-->',
+    "button": f'<input type="image" src="{FOREIGN}" width=1 height=1>',
+    "iframe": f'<iframe src="{FOREIGN}" width=600 height=400></iframe>',
+    "video": f'<video poster="{FOREIGN}" width=1 height=1></video>',
+    "cell": f'<table><tr><td width=1 height=1 background="{FOREIGN}"></td></tr></table>',
+    "small around": f'<div style="width:1px;height:1px;overflow:hidden"><img src="{FOREIGN}"></div>',
+    "hidden around": f'<div style="display:none"><img src="{FOREIGN}" width=600></div>',
+    "calc": f'<img src="{FOREIGN}" style="height:calc(1px);width:calc(1px)">',
+    "rule": f'<style>@media all{{.z{{width:1px}}}}</style><img class=z src="{FOREIGN}">',
+    "style": f'<div style="width:1px;height:1px;background:u\\72l({FOREIGN})"></div>',
+    "base": '<base href="https://track.example/"><p>a</p>',
+}
+
+
+@pytest.mark.parametrize("way", MEASURING)
+def test_every_way_to_load_something_nobody_sees_is_found_and_taken_out(way: str) -> None:
+    document, count = strip_foreign_pixels(inlined(f"<p>a</p>{MEASURING[way]}<p>b</p>"), "mail.example")
+    assert count == 1
+    assert "track.example" not in document
+    assert inlined(document).endswith("<p>b</p></body></html>")
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        '<img src="https://cdn.example/a.png" style="max-width:100%">',
+        '<img src="https://cdn.example/a.png" style="width:100%;height:auto">',
+        '<img src="https://cdn.example/a.png" style="height:1.2em">',
+        '<a href="https://cdn.example/"><img src="https://cdn.example/a.png" width=600 height=1></a>',
+        '<td background="https://cdn.example/a.png">a</td>',
+        '<form action="https://cdn.example/"><input></form>',
+        '<html xmlns:v="https://cdn.example/v"><p>a</p>',
+    ],
+)
+def test_what_a_reader_sees_or_follows_is_no_pixel(seen: str) -> None:
+    document = inlined(seen)
+    assert strip_foreign_pixels(document, "mail.example") == (document, 0)
+
+
+@pytest.mark.parametrize(
+    "bomb", ["<!--", "</noscript ", "<![if ", "<!doctype ", "< ", '<p a="', "http://a", "<!--[if ", "</", "www.", "&#"]
+)
+def test_beginnings_without_an_end_are_read_in_one_pass(bomb: str) -> None:
+    started = time.perf_counter()
+    with suppress(ContentInvalid):
+        document = inlined("<p>a</p>" + bomb * (400_000 // len(bomb)) + "\U0010fff0")
+        findings_in(document)
+        strip_foreign_pixels(document, "mail.example")
+        place_pixel(document, URL)
+    findings_in(bomb * (400_000 // len(bomb)) + "\U0010fff0>")
+    assert time.perf_counter() - started < 20  # tenths of a second; what looked back took minutes
 
 
 def test_whatever_is_stripped_is_an_image_tag() -> None:

@@ -335,7 +335,7 @@ def test_the_whitepaper_mail_links_the_document_and_the_choices() -> None:
 
 
 def test_the_goodbye_is_a_receipt_and_offers_nothing() -> None:
-    assert sorted(links(render("goodbye", "html"))) == [f"{BASE}/imprint", f"{BASE}/privacy"]
+    assert sorted(links(render("goodbye", "html"))) == [f"{BASE}/imprint", f"{BASE}/p/token", f"{BASE}/privacy"]
     for text in (visible(render("goodbye", "html")), render("goodbye", "txt")):
         for fact in ("1 recorded open", "12 links", "22 November 2026", "Measuring", "receipt", "proof"):
             assert fact in text

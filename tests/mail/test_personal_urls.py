@@ -31,6 +31,22 @@ PERSONAL = [
     '{% if code %}<a href="{{ unsubscribe_url }}">Bye</a>{% endif %}',
     "{% if code %}<style>p{background:url(x)}</style>{% endif %}",
     '<p class="{{ code }}">a</p>',
+    '<p id="{{ code }}" lang="de">a</p>',
+    '{% if first_name == "Anna" %}<p class="a">a</p>{% endif %}',
+    "{% if first_name %}<p>Hello {{ first_name }}</p>{% else %}<p>Hello</p>{% endif %}",
+    '{% for i in [1] if first_name == "Anna" %}<img src="https://a.example/a.png">{% endfor %}',
+    '<style>p[title^="A"]{background:url(https://a.example/A)}</style><p title="{{ first_name }}">Hi</p>',
+    r'<style>p[\74itle^="A"]{background:url(https://a.example/A)}</style><p title="{{ first_name }}">Hi</p>',
+    "<style>@font-face{font-family:q;src:url(https://a.example/A);unicode-range:U+41}</style><p>{{ first_name }}</p>",
+    "<style>p:empty{background:url(https://a.example/A)}</style><p>{{ first_name }}</p>",
+    '<style>a[href*="/u/a"]{background:url(https://a.example/A)}</style><a href="{{ unsubscribe_url }}">Bye</a>',
+    '{% if code == "a" %}<object data="https:&#47;&#47;a.example/a.gif"></object>{% endif %}',
+    r'{% if code == "a" %}<p style="list-style:u\72l(https:&#47;&#47;a.example/a)">x</p>{% endif %}',
+    "<p>shop.example/{{ code }}</p>",
+    "<p>{{ code }}.shop.example</p>",
+    "<p>{{ code }}@shop.example</p>",
+    "<p>https://shop.example/<b>{{ code }}</b></p>",
+    "<!--[if {{ code }}]><p>a</p><![endif]-->",
     '<img src="{{ unsubscribe_url }}">',
     '<p style="background:url({{ unsubscribe_url }})">a</p>',
     '<link rel="stylesheet" href="{{ preferences_url }}">',
@@ -44,7 +60,9 @@ HARMLESS = [
     '<img src="https://shop.example/a.png" alt="For {{ first_name }}" title="{{ code }}">',
     '<a href="{{ unsubscribe_url }}">Bye</a><a href="{{ preferences_url }}">Choices</a>',
     '<a href="{{ shop }}">Shop</a>',
-    "{% if first_name %}<p>Hello {{ first_name }}</p>{% else %}<p>Hello</p>{% endif %}",
+    "<p>Hello {{ first_name|default('you') }}</p>",
+    '<style>a[href^="tel:"]{color:red} u + .body p{color:red}</style><a href="{{ unsubscribe_url }}">Bye</a> {{ code }}',
+    "<p>Stop: {{ unsubscribe_url }}.</p>",
     '{% if tracked %}<a href="{{ stop_tracking_url }}">Stop</a>{% endif %}',
     '{% if extra is defined %}<a href="{{ extra }}">More</a>{% endif %}',
     "<p>Your code: {{ code }}. See you!</p>",
@@ -94,6 +112,66 @@ def test_what_a_recipient_brings_unasked_can_not_become_a_url_in_an_untracked_ma
         prepared.compose(recipient(tracked=False, variables=brought))
     tracked = composer(tmp_path).prepare(content, language="en", tracked=True)
     assert brought["extra"] in html_of(tracked.compose(recipient(variables=brought)))
+
+
+def test_a_subject_of_personal_words_decides_nothing_unseen(tmp_path: Path) -> None:
+    html = '{% if (subject|lower) == "anna" %}<img src="https://a.example/anna.png">{% endif %}'
+    prepared = composer(tmp_path).prepare(source(html, subject="{{ first_name }}"), language="en", tracked=False)
+    assert prepared.personal_urls
+
+
+@pytest.mark.parametrize(
+    "value", ["https://a.example/u/1", "www.a.example", "see a.example/1", "a.example", "a．example"]
+)
+@pytest.mark.parametrize("where", ["html", "text"])
+def test_a_value_that_mail_programs_make_a_link_of_stays_out_of_untracked_mails(
+    tmp_path: Path, where: str, value: str
+) -> None:
+    content = source(**{"html": "<p>Hi</p>", where: "<p>{{ code }}</p>"})
+    made = composer(tmp_path)
+    with pytest.raises(ContentInvalid) as refused:
+        made.prepare(content, language="en", tracked=False).compose(recipient(tracked=False, variables={"code": value}))
+    assert refused.value.field == "variables"
+    assert "example" not in refused.value.detail
+    assert made.prepare(content, language="en", tracked=True).compose(recipient(variables={"code": value}))
+
+
+@pytest.mark.parametrize("value", ["12.50", "z.B. 3", "22.11.2026", "Dr. Nord", "anna@kunde.example", "A.B", "10:30"])
+def test_other_values_may_have_dots_and_the_own_address_is_no_news(tmp_path: Path, value: str) -> None:
+    prepared = composer(tmp_path).prepare(source("<p>{{ code }}</p>"), language="en", tracked=False)
+    assert value in html_of(prepared.compose(recipient(tracked=False, variables={"code": value})))
+
+
+def test_a_company_may_be_called_like_its_site(tmp_path: Path) -> None:
+    prepared = composer(tmp_path).prepare(source("<p>{{ company_name }}</p>"), language="en", tracked=False)
+    assert prepared.compose(recipient(tracked=False, variables={"company_name": "nord.example"}))
+
+
+SERVICE = {
+    '<a href="https://shop.example/reset/{{ code }}">Reset</a>': False,
+    "<p>https://shop.example/reset/{{ code }}</p>": False,
+    "<p>{% if code %}Yes{% else %}No{% endif %}</p>": False,
+    '<img src="https://shop.example/{{ code }}.png">': True,
+    '<p style="background:url(https://x.example/{{ code }})">a</p>': True,
+    '<p class="{{ code }}">a</p>': True,
+    '{% if code %}<img src="https://shop.example/a.png">{% endif %}': True,
+    '<style>@media all{.a{background:url(https://a.example/a)}}</style><p {% if code %}class="a"{% endif %}>a</p>': True,
+    '<p title="{{ code }}">a</p><style>p[title^="A"]{background:url(https://a.example/A)}</style>': True,
+}
+
+
+@pytest.mark.parametrize("html", SERVICE)
+def test_service_mail_may_link_but_not_load_what_is_personal(tmp_path: Path, html: str) -> None:
+    prepared = composer(tmp_path).prepare(source(html, marketing=False), language="en", tracked=False)
+    assert prepared.personal_loads is SERVICE[html]
+
+
+def test_a_value_that_would_load_something_else_is_refused_even_when_no_sample_showed_it(tmp_path: Path) -> None:
+    html = '<p>Hi</p>{% if code == "a" %}<img src="https://shop.example/a.png">{% endif %}'
+    prepared = composer(tmp_path).prepare(source(html, marketing=False), language="en", tracked=False)
+    assert prepared.compose(recipient(tracked=False, variables={"code": "b"}))
+    with pytest.raises(ContentInvalid, match="depends on the recipient"):
+        prepared.compose(recipient(tracked=False, variables={"code": "a"}))
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,12 @@ def test_what_a_mail_needs_works(tmp_path: Path, html: str, shown: str) -> None:
         "{% autoescape false %}{{ first_name }}{% endautoescape %}",
         "{{ first_name|safe }}",
         "{{ (first_name ~ 'x')|safe }}",
+        "{{ first_name[:100]|safe }}",
+        "{{ first_name|e|striptags|safe }}",
+        "{{ [first_name]|map('safe')|join }}",
+        "{% set a = first_name %}{{ a[0]|safe }}",
+        "{% for c in first_name %}{{ c|safe }}{% endfor %}",
+        "{% for c in first_name %}{{ loop.previtem|safe }}{% endfor %}",
         "{{ items|map('attr', '__class__')|list }}",
         "{{ items }}",
         "{{ items[9] }}",
@@ -114,6 +120,16 @@ BOMBS = {
     "deep ifs": "{% if 1 %}" * 3_000 + "{% endif %}" * 3_000,
     "deep sum": "{{ " + "1+" * 20_000 + "1 }}",
     "long source": "x" * 500_001,
+    "sorting": "{% for i in items %}{{ items|sort|length }}{% endfor %}",
+    "comparing": "{% for i in items %}{% if items == items|list %}{% endif %}{% endfor %}",
+    "looking through": "{% for i in items %}{% if 'x' in items %}{% endif %}{% endfor %}",
+    "testing": "{% for i in items %}{{ items|select('in', items)|first }}{% endfor %}",
+    "slices": "{% for i in items %}{% set a = text[1:] %}{% endfor %}",
+    "joined and dropped": "{% for i in items %}{% if text ~ text %}{% endif %}{% endfor %}",
+    "lists of long texts": "{{ [" + "items|map('replace', 1, text)|list," * 12 + "]|length }}",
+    "lazy lists": "{% for i in items %}{% set a = items|map('string')|map('upper') %}{% endfor %}",
+    "many words": "{{ " + "first_name ~ " * 30_000 + "1 }}",
+    "many conditions": "{% if first_name == 'a' %}x{% endif %}" * 4_000,
     "deep html": "<div>" * 20_000,
 }
 
@@ -160,6 +176,23 @@ def test_an_error_for_one_recipient_does_not_repeat_their_value(tmp_path: Path) 
     with pytest.raises(ContentInvalid) as refused:
         prepared.compose(recipient(tracked=False, variables={"n": "7"}))
     assert refused.value.detail == "line 1: ZeroDivisionError"
+
+
+@pytest.mark.parametrize(
+    "html", ["{{ s|striptags|length }}", "{{ s|title|length }}", "{{ s|wordcount }}", "{{ s|urlencode|length }}"]
+)
+def test_filters_read_a_long_text_in_one_pass(tmp_path: Path, html: str) -> None:
+    started = time.perf_counter()
+    rendered(tmp_path, f"<p>{html}</p>", s="<!--x-->< " * 15_000)
+    assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize("html", ["{{ name[:3] }}", "{{ name|e }}", "{{ name|list|join }}", "{{ name|forceescape }}"])
+def test_what_is_made_of_a_value_is_escaped_like_the_value(tmp_path: Path, html: str) -> None:
+    prepared = composer(tmp_path).prepare(source(f"<p>{html}</p>"), language="en", tracked=True)
+    data = prepared.compose(recipient(variables={"name": "<b onclick=x>"}))
+    assert "<b " not in html_of(data)
+    assert "&lt;" in html_of(data)
 
 
 hostile = st.sampled_from(

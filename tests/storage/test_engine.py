@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -223,6 +224,10 @@ async def test_a_folder_that_is_not_there_means_not_stored(tmp_path: Path) -> No
     database = Database(f"sqlite:///{tmp_path / 'nowhere' / 'new.db'}")
     await refused(database)
     await database.close()
+    # The driver's thread says goodbye to the loop of this test, which must still be there.
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 5)
 
 
 async def test_cut_connections_mean_not_stored_and_the_next_ones_are_fresh(new_postgres: NewDatabase) -> None:

@@ -13,7 +13,7 @@ from pixel_service.domain.errors import StorageUnavailable
 from pixel_service.domain.messages import PixelId
 from pixel_service.storage.engine import Connection, Database
 from pixel_service.storage.schema import opens
-from pixel_service.usecases.record_opens import NotRecorded, Recorder, RecorderLimits
+from pixel_service.usecases.record_opens import Outcome, Recorder, RecorderLimits
 from tests.tracked_mail import TrackedMail, add_tracked_mail, fetch, withdraw_tracking
 
 SOON = timedelta(milliseconds=50)
@@ -56,12 +56,12 @@ async def mail(db: Database) -> TrackedMail:
 
 
 @pytest.fixture
-def counted() -> Counter[NotRecorded]:
+def counted() -> Counter[Outcome]:
     return Counter()
 
 
 @pytest.fixture
-async def start(db: Database, counted: Counter[NotRecorded]) -> AsyncIterator[Start]:
+async def start(db: Database, counted: Counter[Outcome]) -> AsyncIterator[Start]:
     recorders: list[Recorder] = []
 
     def start(limits: RecorderLimits | None = None) -> Recorder:
@@ -178,7 +178,7 @@ async def test_a_commit_whose_answer_was_lost_is_repeated_without_a_second_row(
 
 
 async def test_what_does_not_fit_the_buffer_is_dropped_at_once_and_counted(
-    db: Troubled, database_url: str, mail: TrackedMail, start: Start, counted: Counter[NotRecorded]
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start, counted: Counter[Outcome]
 ) -> None:
     recorder = start(RecorderLimits(capacity=3, deadline=SOON))
     async with blocked(database_url, mail):
@@ -186,13 +186,13 @@ async def test_what_does_not_fit_the_buffer_is_dropped_at_once_and_counted(
         late = asyncio.ensure_future(recorder.record(fetch(mail.pixel_id)))
         await asyncio.sleep(0)
         assert late.done()
-        assert counted == {NotRecorded.DROPPED: 1}
+        assert counted == {Outcome.DROPPED: 1}
     await recorder.stop()
     assert await stored(db) == 3
 
 
 async def test_an_open_in_the_buffer_is_not_stored_after_a_withdrawal(
-    db: Troubled, database_url: str, mail: TrackedMail, start: Start, counted: Counter[NotRecorded]
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start, counted: Counter[Outcome]
 ) -> None:
     recorder = start(RecorderLimits(deadline=SOON))
     async with blocked(database_url, mail) as withdrawal:
@@ -200,23 +200,23 @@ async def test_an_open_in_the_buffer_is_not_stored_after_a_withdrawal(
         await withdraw_tracking(withdrawal, mail.subscriber_id)
     await recorder.stop()
     assert await stored(db) == 0
-    assert counted == {NotRecorded.NOT_CONSENTED: 1}
+    assert counted == {Outcome.NOT_CONSENTED: 1}
 
 
 async def test_what_was_not_recorded_is_counted_by_reason(
-    mail: TrackedMail, start: Start, counted: Counter[NotRecorded]
+    mail: TrackedMail, start: Start, counted: Counter[Outcome]
 ) -> None:
     recorder = start(RecorderLimits(deadline=LONG))
     pixels = [None, None, mail.pixel_id, PixelId("unmapped"), PixelId("erased"), PixelId("gone")]
     await asyncio.gather(*[recorder.record(fetch(pixel)) for pixel in pixels])
-    assert counted == {NotRecorded.FORGED: 2, NotRecorded.NOT_CONSENTED: 3}
+    assert counted == {Outcome.FORGED: 2, Outcome.NOT_CONSENTED: 3, Outcome.RECORDED: 1}
 
 
 async def test_a_recorded_open_counts_as_nothing_else(
-    mail: TrackedMail, start: Start, counted: Counter[NotRecorded]
+    mail: TrackedMail, start: Start, counted: Counter[Outcome]
 ) -> None:
     await start(RecorderLimits(deadline=LONG)).record(fetch(mail.pixel_id))
-    assert counted == {}
+    assert counted == {Outcome.RECORDED: 1}
 
 
 async def test_a_request_that_is_given_up_disturbs_no_other(db: Troubled, mail: TrackedMail, start: Start) -> None:
@@ -242,11 +242,11 @@ async def test_stopping_stores_what_is_waiting(
 
 
 async def test_stopping_without_a_database_ends_and_counts_what_is_lost(
-    db: Troubled, mail: TrackedMail, start: Start, counted: Counter[NotRecorded]
+    db: Troubled, mail: TrackedMail, start: Start, counted: Counter[Outcome]
 ) -> None:
     recorder = start(RecorderLimits(deadline=SOON, drain=SOON, first_retry=LONG))
     db.before = [StorageUnavailable("gone")]
     await recorder.record(fetch(mail.pixel_id))
     await recorder.record(fetch(None))
     await recorder.stop()
-    assert counted == {NotRecorded.DROPPED: 2}
+    assert counted == {Outcome.DROPPED: 2}

@@ -516,7 +516,7 @@ async def test_templates_of_our_own_mails_are_not_for_a_pipeline(db: Database, n
 async def test_a_recipient_may_bring_its_own_name_and_what_the_content_can_do_without(db: Database) -> None:
     relay = Relay()
     ctx = context(db, relay=relay)
-    await join(ctx, "anna@example.com", BLOG)
+    await join(ctx, "anna@example.com", BLOG, OPENS)
     relay.taken.clear()
     html = "<p>Hello {{ first_name }}{% if code is defined %}, code {{ code }}{% endif %}</p>"
     asked = command(content=replace(CONTENT, html=html))

@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, Table, select
+from sqlalchemy import Row, Table, select, update
 
 from pixel_service.domain.consent import Act, Purpose, State
+from pixel_service.domain.errors import StorageUnavailable
 from pixel_service.domain.messages import CampaignId, PixelId, SubscriberId
 from pixel_service.domain.opens import Fetch, Judgement, Verdict
 from pixel_service.mail.transport import Deferred, Envelope, Outcome
@@ -41,7 +42,9 @@ from tests.builders import (
     queued,
     states_of,
 )
+from tests.conftest import NewDatabase
 from tests.journeys.machine import NETZ, two_newsletters
+from tests.postgres import in_thread
 
 HUMAN = Judgement(Verdict.HUMAN_CLIENT, "bare_webkit", "Apple Mail or Outlook")
 PAGE = Source.PREFERENCES_PAGE
@@ -372,6 +375,66 @@ async def assert_nothing_left(ctx: Context, person: SubscriberId) -> None:
     states = await states_of(ctx, person)
     waiting = {row.purpose for row in mine.values() if row.status == "queued" and row.purpose != "service"}
     assert all(states[Purpose(purpose)] is State.GIVEN for purpose in waiting)
+
+
+async def test_a_worker_that_records_its_batch_and_a_withdrawal_meet_at_the_same_mails_in_one_order(
+    ctx: Context, new_postgres: NewDatabase
+) -> None:
+    """Whoever took them the other way round would be ended by PostgreSQL after a second: deadlock."""
+    ctx = replace(ctx, db=Database(new_postgres()))
+    person = await join(ctx, "anna@example.com", BLOG, OPENS)
+    await mailing(ctx)
+    service, newsletter = sorted(
+        row.message_id for row in await rows(ctx.db, messages) if row.template != "confirmation"
+    )
+    async with ctx.db.write() as worker:
+        await worker.execute(update(messages).where(messages.c.message_id == service).values(attempts=1))
+        leaving = asyncio.create_task(withdraw(ctx, person, (BLOG,), PAGE))
+        await asyncio.sleep(0.3)
+        await worker.execute(update(messages).where(messages.c.message_id == newsletter).values(attempts=1))
+        assert not leaving.done()
+    receipt = await leaving
+    assert receipt is not None
+    assert receipt.mails == 1
+    await ctx.db.close()
+
+
+async def test_a_withdrawal_that_comes_while_pixels_are_being_decided_waits_and_finds_them(
+    ctx: Context, database_url: str
+) -> None:
+    """Else it would delete what is there, and the pixel would be made a moment later."""
+    person = await join(ctx, "anna@example.com", BLOG, OPENS)
+    await deliver(ctx)
+    await mailing(ctx)
+    waited: list[bool] = []
+
+    def ids() -> str:
+        if not waited and ctx.ids() and deciding():
+            waited.append(in_thread(withdrawn_within(ctx, person, database_url)))
+        return ctx.ids()
+
+    def deciding() -> bool:
+        asked.append(1)
+        return len(asked) == 2  # the first id is the lease, the second the pixel
+
+    asked: list[int] = []
+    await deliver(replace(ctx, ids=ids))
+    assert waited == [False]
+    assert len(await rows(ctx.db, pixels)) == 1
+    await leave(ctx, person, OPENS)
+    await assert_nothing_left(ctx, person)
+
+
+async def withdrawn_within(ctx: Context, person: SubscriberId, database_url: str) -> bool:
+    """Whether a withdrawal goes through in half a second."""
+    database = Database(f"{database_url}?timeout=0.5")
+    try:
+        async with asyncio.timeout(0.5):
+            return await withdraw(replace(ctx, db=database), person, (OPENS,), PAGE) is not None
+    except (TimeoutError, StorageUnavailable):
+        return False
+    finally:
+        await database.close()
 
 
 async def test_the_same_withdrawal_from_everywhere_at_once_is_one_act(

@@ -120,12 +120,18 @@ async def test_without_a_language_the_one_of_the_browser_counts(ctx: Context, fo
 @pytest.mark.parametrize("origin", [SHOP, "https://forms.example", BASE_URL])
 async def test_a_page_of_the_allow_list_may_sign_people_up_and_read_the_answer(ctx: Context, origin: str) -> None:
     async with site(ctx, origin) as form:
-        for body, status in ((typed(ctx), 202), ({}, 422)):
+        for body, status in ((typed(ctx) | {"form_url": f"{origin}/contact"}, 202), ({}, 422)):
             answer = await post(form, body)
             assert answer.status_code == status
             assert answer.headers["access-control-allow-origin"] == origin
             assert "Origin" in answer.headers["vary"]
             assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_evidence_names_a_page_of_the_origin_that_sent_the_form(ctx: Context) -> None:
+    async with site(ctx, SHOP) as form:
+        answer = await post(form, typed(ctx) | {"form_url": "https://elsewhere.example/form"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "form_url")
 
 
 @pytest.mark.parametrize(

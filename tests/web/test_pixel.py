@@ -17,7 +17,7 @@ from pixel_service.domain.messages import PixelId
 from pixel_service.domain.tokens import Tokens
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import opens
-from pixel_service.usecases.record_opens import NotRecorded, Recorder, RecorderLimits
+from pixel_service.usecases.record_opens import Outcome, Recorder, RecorderLimits
 from pixel_service.web.pixel import PixelEndpoint
 from tests.tracked_mail import NOW, TrackedMail, add_tracked_mail, new_id, withdraw_tracking
 
@@ -51,7 +51,7 @@ class Pixel:
 
     endpoint: PixelEndpoint
     recorder: Recorder
-    counted: Counter[NotRecorded] = field(default_factory=Counter)
+    counted: Counter[Outcome] = field(default_factory=Counter)
 
     async def ask(self, path: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> Answer:
         sent: list[Message] = []
@@ -81,7 +81,7 @@ async def make(db: Database) -> AsyncIterator[Make]:
     started: list[Recorder] = []
 
     def make(*, honour_gpc: bool = True) -> Pixel:
-        counted: Counter[NotRecorded] = Counter()
+        counted: Counter[Outcome] = Counter()
         patient = RecorderLimits(deadline=timedelta(seconds=30))
         recorder = Recorder(db, count=lambda reason, n: counted.update({reason: n}), limits=patient)
         recorder.start()
@@ -171,7 +171,7 @@ async def test_every_token_gets_the_same_answer(db: Database, pixel: Pixel) -> N
     assert all(answer == answers[0] for answer in answers)
     assert answers[0].body == GIF
     assert await stored(db) == 2  # the genuine one, with and without its ending
-    assert pixel.counted == {NotRecorded.NOT_CONSENTED: 3, NotRecorded.FORGED: len(paths) - 5}
+    assert pixel.counted == {Outcome.RECORDED: 2, Outcome.NOT_CONSENTED: 3, Outcome.FORGED: len(paths) - 5}
 
 
 async def test_head_answers_with_the_same_headers_and_records_nothing(
@@ -181,7 +181,7 @@ async def test_head_answers_with_the_same_headers_and_records_nothing(
     head = await pixel.ask(path_of(mail.pixel_id), method="HEAD")
     assert (head.status, head.headers, head.body) == (200, get.headers, b"")
     assert await stored(db) == 1
-    assert pixel.counted == {NotRecorded.HEAD: 1}
+    assert pixel.counted == {Outcome.RECORDED: 1, Outcome.HEAD: 1}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "get", "PROPFIND"])
@@ -200,7 +200,7 @@ async def test_who_asks_not_to_be_measured_is_not(
     plain = await pixel.ask("/o/x.gif")
     assert await pixel.ask(path_of(mail.pixel_id), headers=header) == plain
     assert await stored(db) == 0
-    assert pixel.counted == {NotRecorded.FORGED: 1, NotRecorded.OPTED_OUT: 1}
+    assert pixel.counted == {Outcome.FORGED: 1, Outcome.OPTED_OUT: 1}
 
 
 @pytest.mark.parametrize("header", [{"sec-gpc": "0"}, {"dnt": "0"}, {"dnt": ""}, {"dnt": "unspecified"}, {}])
@@ -249,7 +249,7 @@ async def test_without_a_database_and_with_a_full_buffer_the_answer_is_the_same(
 ) -> None:
     well = await pixel.ask(path_of(mail.pixel_id))
     soon = timedelta(milliseconds=20)
-    counted: Counter[NotRecorded] = Counter()
+    counted: Counter[Outcome] = Counter()
     recorder = Recorder(
         Gone(database_url),
         count=lambda reason, n: counted.update({reason: n}),
@@ -258,7 +258,7 @@ async def test_without_a_database_and_with_a_full_buffer_the_answer_is_the_same(
     recorder.start()
     down = Pixel(PixelEndpoint(TOKENS, recorder, lambda: NOW, no_chance), recorder)
     assert [await down.ask(path_of(mail.pixel_id)) for _ in range(4)] == [well] * 4
-    assert counted == {NotRecorded.DROPPED: 2}
+    assert counted == {Outcome.DROPPED: 2}
     await recorder.stop()
 
 

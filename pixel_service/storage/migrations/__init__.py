@@ -23,6 +23,9 @@ async def migrate(database: Database) -> None:
     """Bring the schema to the newest version, in one transaction."""
     async with database.write() as connection:
         if not database.is_sqlite:
+            # A migration may take its time, and so may waiting for another process that migrates.
+            await connection.execute(text("SET LOCAL statement_timeout = 0"))
+            await connection.execute(text("SET LOCAL lock_timeout = 0"))
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         await connection.run_sync(_upgrade)
 

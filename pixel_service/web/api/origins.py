@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pixel_service.domain.errors import PixelServiceError
+from pixel_service.domain.errors import InvalidInput, PixelServiceError
 from pixel_service.settings import Settings
 from pixel_service.web.errors import answer
 
@@ -44,6 +44,12 @@ def demand_known(request: Request) -> None:
     origin = request.headers.get("origin")
     if origin is None or not is_known(request, origin):
         raise HTTPException(403, "the Origin of this request is not one whose forms may sign people up")
+
+
+def demand_own_page(request: Request, form_url: str) -> None:
+    """Evidence names the page a form stood on: a page of the origin that sent it. Raises `InvalidInput`."""
+    if _origin_of(form_url) != request.headers.get("origin"):
+        raise InvalidInput("form_url", "must be a page of the origin that sends the form")
 
 
 def is_known(request: Request, origin: str) -> bool:

@@ -4,6 +4,7 @@ How long a body may be is bounded before it gets here (`security.BodyLimit`); wh
 except that it must not ignore unknown fields.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import TypeVar
@@ -77,10 +78,26 @@ def parse_body(body: bytes, model: type[M]) -> M:
     except ValueError as error:
         # The parser's words name a position, never the text found there.
         raise InvalidFields((InvalidInput(WHOLE, f"not valid JSON: {error}"),)) from None
+    repeated = _repeated_name(body)
+    if repeated is not None:
+        raise InvalidFields((InvalidInput(repeated[:_MAX_NAME], "named twice in one object"),))
     try:
         return model.model_validate(parsed)
     except ValidationError as error:
         raise InvalidFields(problems_of(error)) from None
+
+
+def _repeated_name(body: bytes) -> str | None:
+    """Two readers of one body must not see two requests: which of the values counts is left open by RFC 8259."""
+    repeated: list[str] = []
+
+    def check(pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) != len(names):
+            repeated.append(next(name for name in names if names.count(name) > 1))
+
+    json.loads(body, object_pairs_hook=check)
+    return repeated[0] if repeated else None
 
 
 def problems_of(error: ValidationError) -> tuple[InvalidInput, ...]:

@@ -11,7 +11,7 @@ from pixel_service.usecases.context import Context
 from pixel_service.usecases.sign_up import SignUp, sign_up
 from pixel_service.web.api.models import SignUpRequest
 from pixel_service.web.api.offers import current_texts
-from pixel_service.web.api.origins import demand_known, open_to_forms
+from pixel_service.web.api.origins import demand_known, demand_own_page, open_to_forms
 from pixel_service.web.api.problems import read_body
 from pixel_service.web.errors import describe
 from pixel_service.web.language import language_of
@@ -23,6 +23,7 @@ async def create(request: Request) -> Response:
     demand_known(request)
     ctx: Context = request.app.state.ctx
     typed = await read_body(request, SignUpRequest)
+    demand_own_page(request, typed.form_url)
     language = _language(request, typed.language)
     command = SignUp(
         address=parse_address(typed.address),

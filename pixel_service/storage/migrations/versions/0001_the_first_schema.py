@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("purpose", sa.String(length=60), nullable=False),
         sa.Column("created_at", columns.Moment(timezone=True), nullable=False),
+        sa.Column("paused_at", columns.Moment(timezone=True), nullable=True),
         sa.Column("cancelled_at", columns.Moment(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("campaign_id", name=op.f("pk_campaigns")),
         sa.UniqueConstraint("name", name=op.f("uq_campaigns_name")),

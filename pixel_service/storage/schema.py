@@ -52,6 +52,8 @@ subscribers = Table(
     Column("function", String(120), nullable=False, server_default=""),
     Column("interests", String(300), nullable=False, server_default=""),
     Column("created_at", Moment, nullable=False),
+    #: Of the newest mail whose row retention deleted; starts the clock of the evidence.
+    Column("last_mailed_at", Moment),
 )
 
 sign_ups = Table(
@@ -65,6 +67,14 @@ sign_ups = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
     Column("confirmed_at", Moment),
+    #: When its confirmation mail was queued; None where a limit kept it back.
+    Column("mailed_at", Moment),
+    #: When the relay took that mail.
+    Column("accepted_at", Moment),
+    #: When the one reminder was queued, where reminders are on.
+    Column("reminded_at", Moment),
+    #: Wrong codes typed on its confirm page.
+    Column("wrong_codes", Integer, nullable=False, server_default="0"),
 )
 
 sign_up_purposes = Table(
@@ -263,4 +273,90 @@ api_keys = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("revoked_at", Moment),
+)
+
+#: The mail that asked, as it was handed over (E4). No foreign keys: evidence outlives the rows it is about.
+confirmation_mails = Table(
+    "confirmation_mails",
+    metadata,
+    Column("message_id", id_type(), primary_key=True),
+    Column("sign_up_id", id_type(), nullable=False),
+    Column("subscriber_id", id_type(), nullable=False, index=True),
+    #: When the relay accepted it, and what it said.
+    Column("sent_at", Moment, nullable=False),
+    Column("relay_reply", String(500), nullable=False),
+    #: Every byte, headers included; its SHA-256 stands in the ledger.
+    Column("data", LargeBinary, nullable=False),
+)
+
+#: Signed heads of the ledger's chain: what was removed from its end is missed here (E3).
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    #: The last entry it covers.
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    #: `entry_hash` of that entry.
+    Column("head", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+    #: Ed25519, hex, and the public key it verifies under.
+    Column("signature", String(128), nullable=False),
+    Column("public_key", String(64), nullable=False),
+)
+
+#: Who looked at whose personal data, and why (A1).
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("audit_id", _Serial, primary_key=True),
+    Column("at", Moment, nullable=False, index=True),
+    #: A colleague's address, or ``command line: NAME``.
+    Column("who", String(254), nullable=False),
+    Column("act", String(40), nullable=False),
+    #: The opaque id of a person on record, else a keyed hash of the address that was asked for.
+    Column("subject", String(70), nullable=False),
+    Column("reason", String(500), nullable=False),
+)
+
+#: Every mail that came in, once: a mail that is delivered again acts no second time, and each sort can be counted.
+inbound_mails = Table(
+    "inbound_mails",
+    metadata,
+    #: SHA-256 over what tells one mail from another.
+    Column("fingerprint", String(64), primary_key=True),
+    Column("received_at", Moment, nullable=False, index=True),
+    #: What it was taken for: unsubscribe, remove_me, bounce, auto_reply, unclear.
+    Column("verdict", String(20), nullable=False),
+)
+
+#: Mails that a person has to read.
+inbound_unclear = Table(
+    "inbound_unclear",
+    metadata,
+    Column("inbound_id", id_type(), primary_key=True),
+    Column("received_at", Moment, nullable=False),
+    #: Whom it is from, as far as that is proven or claimed. No foreign key: the list must not keep anybody from being erased.
+    Column("subscriber_id", id_type(), index=True),
+    #: The address in From, lower-case where it is one.
+    Column("sender", String(254), nullable=False, index=True),
+    Column("subject", String(200), nullable=False),
+    #: At most 2,000 characters.
+    Column("excerpt", Text, nullable=False),
+    Column("message_id_header", String(200), nullable=False),
+    #: open or done.
+    Column("state", String(10), nullable=False),
+    #: When it was done, and by whom.
+    Column("done_at", Moment),
+    Column("done_by", id_type()),
+    Index("ix_inbound_unclear_state_received_at", "state", "received_at"),
+)
+
+#: Deleted rows whose bytes shall leave the files too (W4); one row per deleting transaction.
+scrubs = Table(
+    "scrubs",
+    metadata,
+    Column("scrub_id", _Serial, primary_key=True),
+    #: Which tables: opens or person.
+    Column("scope", String(10), nullable=False),
+    #: None while it waits.
+    Column("done_at", Moment),
 )

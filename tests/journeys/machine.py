@@ -165,7 +165,10 @@ class World:
         self.db, self.model, self.clock = db, Model(), Clock()
         self.relay = Relay(self.model, self.clock)
         made = replace(context(db, self.clock), catalogue=two_newsletters(), transport=self.relay)
-        self.ctx = replace(made, policy=replace(made.policy, lease=LEASE, confirmation_mails_per_day=20))
+        self.ctx = replace(
+            made,
+            policy=replace(made.policy, lease=LEASE, confirmation_mails_per_day=20, confirmation_mails_per_offer=20),
+        )
         self.desk = _desk()
         self.counted: list[str] = []
         self.recorder = self._recorder()
@@ -235,6 +238,7 @@ class World:
         new = await self._sign_ups() - before
         assert len(new) <= bool(expected)
         for one in new:
+            self.model.acts.update((old.address, purpose, "requested") for purpose in expected)
             self.model.request(one, old.address, expected, self.clock() + self.ctx.policy.confirm_within)
 
     async def stop_tracking(self, mail: Mail) -> None:

@@ -13,11 +13,14 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp
 
 from pixel_service.catalogue import load_catalogue, packaged_catalogue
+from pixel_service.domain.notice import Span, Terms, Unit
+from pixel_service.domain.retention import Periods
 from pixel_service.domain.tokens import Tokens, encode_id
 from pixel_service.domain.wordings import Catalogue, Company
 from pixel_service.i18n import Catalogues, packaged_locales
 from pixel_service.mail.compose import Composer, Sender
 from pixel_service.mail.deliverability import believe, takes_mail
+from pixel_service.mail.lmtp import LmtpServer
 from pixel_service.mail.smtp import SmtpRelay, SmtpTransport
 from pixel_service.mail.templates import MailTemplates, find_templates_folder
 from pixel_service.observability import Metrics
@@ -26,6 +29,7 @@ from pixel_service.storage.engine import Database
 from pixel_service.storage.migrations import migrate
 from pixel_service.storage.texts import publish
 from pixel_service.usecases.context import Context, Policy
+from pixel_service.usecases.receive_mail import Incoming, receive
 from pixel_service.usecases.record_opens import Recorder
 from pixel_service.web.logo import prepare_logo
 from pixel_service.web.pages import Pages
@@ -65,10 +69,18 @@ def policy_of(settings: Settings) -> Policy:
         timezone=settings.timezone,
         confirm_within=timedelta(days=settings.confirm_within_days),
         confirmation_mails_per_day=settings.confirmation_mails_per_day,
+        confirmation_mails_per_offer=settings.confirmation_mails_per_offer,
+        unconfirmed_for=timedelta(days=settings.erase_unconfirmed_after_days),
+        reminder_after=timedelta(days=settings.reminder_after_days),
+        step_up=settings.step_up,
+        step_up_within=timedelta(seconds=settings.step_up_within_seconds),
         download_within=timedelta(days=settings.download_within_days),
         ask_again_after=timedelta(days=settings.ask_again_after_days),
         recording_window=timedelta(days=settings.recording_window_days),
+        scrub_every=timedelta(minutes=settings.scrub_every_minutes),
+        keep=periods_of(settings),
         strip_foreign_pixels=settings.strip_foreign_pixels,
+        data_locations=settings.data_locations,
         lease=timedelta(seconds=settings.lease_seconds),
         slowest_hand_over=timedelta(seconds=2 * settings.smtp_timeout_seconds),
         smtp_connections=settings.smtp_connections,
@@ -76,8 +88,39 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
+def periods_of(settings: Settings) -> Periods:
+    return Periods(
+        opens=timedelta(days=settings.keep_opens_days),
+        delivery=timedelta(days=settings.keep_delivery_days),
+        unused_consent=timedelta(days=settings.keep_unused_consent_days),
+        strangers=timedelta(days=settings.keep_strangers_days),
+        audit=timedelta(days=settings.keep_audit_days),
+        evidence_years=settings.keep_evidence_years,
+        timezone=settings.timezone,
+    )
+
+
+def terms_of(settings: Settings) -> Terms:
+    """What the privacy notice tells of the settings."""
+    return Terms(
+        unsubscribe_address=settings.unsubscribe_address,
+        data_locations=", ".join(settings.data_locations),
+        confirm_within=Span(settings.confirm_within_days, Unit.DAYS),
+        erase_unconfirmed_after=Span(settings.erase_unconfirmed_after_days, Unit.DAYS),
+        download_within=Span(settings.download_within_days, Unit.DAYS),
+        ask_again_after=Span(settings.ask_again_after_days, Unit.DAYS),
+        recording_window=Span(settings.recording_window_days, Unit.DAYS),
+        keep_opens=Span(settings.keep_opens_days, Unit.DAYS),
+        keep_delivery=Span(settings.keep_delivery_days, Unit.DAYS),
+        keep_unused_consent=Span(settings.keep_unused_consent_days, Unit.DAYS),
+        keep_evidence=Span(settings.keep_evidence_years, Unit.YEARS),
+        keep_strangers=Span(settings.keep_strangers_days, Unit.DAYS),
+        keep_audit=Span(settings.keep_audit_days, Unit.DAYS),
+    )
+
+
 def catalogue_of(settings: Settings) -> Catalogue:
-    return load_catalogue(settings.catalogue_dir or packaged_catalogue(), company_of(settings))
+    return load_catalogue(settings.catalogue_dir or packaged_catalogue(), company_of(settings), terms_of(settings))
 
 
 def _composer(settings: Settings, catalogues: Catalogues) -> Composer:
@@ -149,6 +192,16 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             yield Service(ctx=ctx, web=_web(settings, ctx, recorder, metrics), metrics=metrics)
         finally:
             await recorder.stop()
+
+
+def lmtp_server(settings: Settings, service: Service) -> LmtpServer:
+    """Not started. What it takes ends in one use case and is counted by outcome."""
+
+    async def take(raw: bytes, mail_from: str, rcpt_tos: tuple[str, ...]) -> None:
+        received = await receive(service.ctx, Incoming(raw=raw, envelope_from=mail_from, envelope_to=rcpt_tos))
+        service.metrics.count_received(received.outcome.value)
+
+    return LmtpServer(take, settings.lmtp_host, settings.lmtp_port)
 
 
 def _web(settings: Settings, ctx: Context, recorder: Recorder, metrics: Metrics) -> ASGIApp:

@@ -9,9 +9,12 @@ from datetime import timedelta
 import structlog
 
 from pixel_service.observability import Metrics
-from pixel_service.usecases import accounts
+from pixel_service.usecases import accounts, inbox, retain
+from pixel_service.usecases.checkpoints import write_checkpoint
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.deliver import Desk, deliver_batch
+from pixel_service.usecases.retain_data import purge_slice
+from pixel_service.usecases.scrub import scrub
 from pixel_service.usecases.send import expand_audience
 
 _log = structlog.get_logger()
@@ -34,9 +37,21 @@ def steps(ctx: Context, metrics: Metrics) -> tuple[Step, ...]:
         metrics.count_claimed(claimed)
         return claimed
 
+    async def purge() -> int:
+        gone = await purge_slice(ctx)
+        for kind, number in gone.items():
+            metrics.count_purged(kind.value, number)
+        return sum(gone.values())
+
     return (
         Step(name="expand_audience", run=lambda: expand_audience(ctx), idle=timedelta(seconds=1)),
         Step(name="deliver", run=deliver, idle=timedelta(milliseconds=500)),
+        Step(name="checkpoint", run=lambda: _once(write_checkpoint(ctx)), idle=timedelta(minutes=5)),
+        Step(name="erase_unconfirmed", run=lambda: retain.erase_unconfirmed(ctx), idle=timedelta(hours=1)),
+        Step(name="remind", run=lambda: retain.remind(ctx), idle=timedelta(minutes=10)),
+        Step(name="purge", run=purge, idle=timedelta(hours=1)),
+        Step(name="scrub", run=lambda: scrub(ctx), idle=timedelta(seconds=10)),
+        Step(name="forget_inbound", run=lambda: inbox.forget_old(ctx), idle=timedelta(hours=1)),
         Step(name="forget_stale", run=lambda: _once(accounts.forget_stale(ctx)), idle=timedelta(hours=1)),
     )
 

@@ -74,8 +74,14 @@ class Metrics:
         self._delivered = Counter(
             "pixel_mails_claimed", "Mails claimed for delivery by this process", registry=self._registry
         )
+        self._received = Counter(
+            "pixel_mails_received", "Incoming mails handled, by outcome", ["outcome"], registry=self._registry
+        )
         self._step_failures = Counter(
             "pixel_job_failures", "Job steps that raised, by step", ["step"], registry=self._registry
+        )
+        self._purged = Counter(
+            "pixel_rows_purged", "Rows whose period was over, by class of data", ["kind"], registry=self._registry
         )
         self._up = Gauge("pixel_up", "1 while the process serves", registry=self._registry)
         self._up.set(1)
@@ -90,8 +96,14 @@ class Metrics:
     def count_claimed(self, number: int) -> None:
         self._delivered.inc(number)
 
+    def count_received(self, outcome: str) -> None:
+        self._received.labels(outcome).inc()
+
     def count_failure(self, step: str) -> None:
         self._step_failures.labels(step).inc()
+
+    def count_purged(self, kind: str, number: int) -> None:
+        self._purged.labels(kind).inc(number)
 
     def render(self) -> bytes:
         """Prometheus text format."""

@@ -94,6 +94,8 @@ class Settings(BaseModel):
     smtp_mails_per_minute: Annotated[int, Field(ge=0, le=600_000)] = 0
     lease_seconds: Annotated[int, Field(ge=1, le=86_400, validate_default=True)] = 300
     strip_foreign_pixels: bool = False
+    lmtp_host: str = "127.0.0.1"
+    lmtp_port: Annotated[int, Field(ge=0, le=65535)] = 0
 
     # The rules
     check_mx: bool = False
@@ -101,9 +103,22 @@ class Settings(BaseModel):
     timezone: Annotated[str, AfterValidator(_timezone)] = "Europe/Berlin"
     confirm_within_days: Annotated[int, Field(ge=1, le=14)] = 7
     confirmation_mails_per_day: Annotated[int, Field(ge=1, le=20)] = 3
+    confirmation_mails_per_offer: Annotated[int, Field(ge=1, le=20)] = 1
+    erase_unconfirmed_after_days: Annotated[int, Field(ge=1, le=14)] = 14
+    reminder_after_days: Annotated[int, Field(ge=0, le=13)] = 0
+    step_up: bool = True
+    step_up_within_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
     download_within_days: Days = 30
     ask_again_after_days: Days = 183
     recording_window_days: Days = 30
+    scrub_every_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
+    keep_opens_days: Days = 180
+    keep_delivery_days: Days = 180
+    keep_unused_consent_days: Days = 730
+    keep_evidence_years: Annotated[int, Field(ge=1, le=10)] = 3
+    keep_strangers_days: Days = 14
+    keep_audit_days: Days = 1095
+    data_locations: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = ("EU",)
 
     # The company
     catalogue_dir: Path | None = None
@@ -124,7 +139,7 @@ class Settings(BaseModel):
     company_website: Text = ""
     company_brand_colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#0b5fa5"
 
-    @field_validator("secret_keys", "form_origins", "allowed_hosts", mode="before")
+    @field_validator("secret_keys", "form_origins", "allowed_hosts", "data_locations", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """Lists are separated by commas or blanks."""
@@ -135,6 +150,13 @@ class Settings(BaseModel):
     def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not value or any(len(key.get_secret_value()) < _MIN_SECRET for key in value):
             raise ValueError(f"at least one key, each of {_MIN_SECRET} characters or more; newest first")
+        return value
+
+    @field_validator("erase_unconfirmed_after_days")
+    @classmethod
+    def _not_before_the_link_ends(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("confirm_within_days", 0):
+            raise ValueError("at least as many as PIXEL_CONFIRM_WITHIN_DAYS")
         return value
 
     @field_validator("database_url")

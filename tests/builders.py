@@ -38,7 +38,8 @@ from pixel_service.usecases.links import confirm_url
 from pixel_service.usecases.sign_up import SignUp, sign_up
 from pixel_service.web.pages import Pages
 from tests.access import Clock
-from tests.company import nordlicht
+from tests.company import nordlicht, terms
+from tests.journeys.people import BROWSER
 
 BASE_URL = "https://news.example"
 KEY = b"a-key-of-the-tests--32-bytes-or-more"
@@ -96,7 +97,7 @@ def catalogues() -> Catalogues:
 @cache
 def catalogue() -> Catalogue:
     """The sample that ships with the service."""
-    return load_catalogue(packaged_catalogue(), nordlicht())
+    return load_catalogue(packaged_catalogue(), nordlicht(), terms())
 
 
 @cache
@@ -171,14 +172,14 @@ async def no_pixel(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def web(ctx: Context, *, logo: bytes | None = None) -> AsyncClient:
-    """A browser without cookies or headers of its own, in front of the whole application."""
+    """A browser without cookies, that says no more than its name, in front of the whole application."""
     from pixel_service.web.routes import WebState, build_web
 
     pages = Pages(ctx.catalogues, ctx.company, ctx.policy.base_url, settings().zone)
     state = WebState(
         ctx=ctx, pages=pages, settings=settings(), logo=logo, metrics=lambda: b"pixel_up 1.0\n", pixel=no_pixel
     )
-    return AsyncClient(transport=ASGITransport(build_web(state)), base_url=ctx.policy.base_url)
+    return AsyncClient(transport=ASGITransport(build_web(state)), base_url=ctx.policy.base_url, headers=BROWSER)
 
 
 # --- people ------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""The sample company, as settings would describe it."""
+"""The sample company, as settings would describe it, and the periods they would set."""
 
 from dataclasses import replace
 
+from pixel_service.domain.notice import Span, Terms, Unit
 from pixel_service.domain.wordings import Company
 
 
@@ -24,3 +25,26 @@ def nordlicht(**changes: str) -> Company:
         brand_colour="#0b5fa5",
     )
     return replace(company, **changes)
+
+
+def terms(**changes: object) -> Terms:
+    """Of settings at their defaults."""
+    days = {
+        "confirm_within": 7,
+        "erase_unconfirmed_after": 14,
+        "download_within": 30,
+        "ask_again_after": 183,
+        "recording_window": 30,
+        "keep_opens": 180,
+        "keep_delivery": 180,
+        "keep_unused_consent": 730,
+        "keep_strangers": 14,
+        "keep_audit": 1095,
+    }
+    spans = {name: Span(number, Unit.DAYS) for name, number in days.items()}
+    fixed = {
+        "unsubscribe_address": "stop@news.example",
+        "data_locations": "EU",
+        "keep_evidence": Span(3, Unit.YEARS),
+    }
+    return Terms(**{**fixed, **spans, **changes})  # type: ignore[arg-type]

@@ -178,6 +178,16 @@ async def test_the_migrated_schema_is_the_declared_schema(db: Database) -> None:
     assert migrated == declared
 
 
+def test_the_privacy_notice_tells_exactly_the_columns_that_are_stored() -> None:
+    """N1: what a new column holds, why and how long is written down in `domain/stored_data.py` with it."""
+    from pixel_service.domain.stored_data import STORED
+
+    told = [f"{table}.{column}" for table, held in STORED.items() for one in held for column in one]
+    stored = [f"{table.name}.{column.name}" for table in metadata.tables.values() for column in table.columns]
+    assert sorted(set(stored) - set(told)) == [], "stored, but told nowhere"
+    assert sorted(told) == sorted(stored)
+
+
 # --- settings -----------------------------------------------------------------------------------------------
 
 

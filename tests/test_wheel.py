@@ -22,6 +22,7 @@ SHIPPED = {
     "pixel_service/pages": "pixel_service/pages",
     "pixel_service/static": "pixel_service/static",
     "pixel_service/locales": "pixel_service/locales",
+    "pixel_service/schemas": "pixel_service/schemas",
     "pixel_service/sample_catalogue": "pixel_service/sample_catalogue",
     "pixel_service/storage/migrations": "pixel_service/storage/migrations",
 }

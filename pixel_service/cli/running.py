@@ -1,9 +1,12 @@
 """How a command that needs the database runs: settings, a context for the time of one coroutine, errors in one line."""
 
 import asyncio
+import getpass
+import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import typer
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from pixel_service.usecases.context import Context
 
 T = TypeVar("T")
+#: Characters of a reason.
+MOST_REASON = 500
 
 
 def in_context(work: "Callable[[Context], Awaitable[T]]") -> T:
@@ -58,3 +63,27 @@ def echo_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def caller() -> str:
+    """Who runs the command, for the audit log."""
+    return f"command line: {getpass.getuser()}"
+
+
+def stated(reason: str) -> str:
+    """A reason must say something: it is what the audit log will be asked for."""
+    if not reason.strip() or len(reason) > MOST_REASON:
+        raise typer.BadParameter(f"1 to {MOST_REASON} characters")
+    return reason.strip()
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[TextIO]:
+    """A new text file that only its owner can read, from the first byte on; never over an existing one."""
+    try:
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        typer.echo(f"Error: {path}: {error.strerror}", err=True)
+        raise typer.Exit(1) from None
+    with open(opened, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123  pathlib opens no descriptor
+        yield file

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import structlog
 import uvicorn
@@ -32,8 +32,9 @@ async def run_service(
             server = _Server(_uvicorn_config(service), when_ready)
             stop = asyncio.Event()
             running = asyncio.create_task(run_jobs(service.ctx, service.metrics, stop)) if with_jobs else None
-            with _signals(server.ask_to_stop):
-                await server.serve(sockets=[listener])
+            async with _taking_mail(settings, service):
+                with _signals(server.ask_to_stop):
+                    await server.serve(sockets=[listener])
             stop.set()
             if running is not None:
                 await running
@@ -51,6 +52,23 @@ async def run_worker(settings: Settings) -> None:
 async def bring_up_to_date(settings: Settings) -> None:
     async with composition.open_context(settings):
         return
+
+
+@contextlib.asynccontextmanager
+async def _taking_mail(settings: Settings, service: composition.Service) -> AsyncIterator[None]:
+    """Where the local mail server hands over incoming mail, if there is to be such a place."""
+    if not settings.lmtp_port:
+        yield
+        return
+    lmtp = composition.lmtp_server(settings, service)
+    try:
+        await lmtp.start()
+    except OSError as error:
+        raise CannotListen(f"can not listen on {lmtp.host}:{lmtp.port}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        await lmtp.stop()
 
 
 def _listen(settings: Settings) -> socket.socket:

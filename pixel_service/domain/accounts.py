@@ -36,6 +36,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+#: Who may see what is held of one person, for a stated reason and on record.
+SEES_PERSONS = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN})
+
+
 class Scope(StrEnum):
     SEND = "send"
     REPORT = "report"

@@ -112,12 +112,24 @@ def _verify_one(entry: Entry, expected_seq: int, previous_hash: str) -> None:
         raise LedgerBroken(entry.seq, "entry_hash does not match the entry")
 
 
+def is_intact(entry: Entry) -> bool:
+    """Whether one entry is what its own hashes say; its place in the chain, only a walk over all of it tells."""
+    try:
+        _verify_one(entry, entry.seq, entry.previous_hash)
+    except LedgerBroken:
+        return False
+    return True
+
+
 class Replay:
     """Takes entries in order of `seq`; `states` is the consent table as the ledger alone tells it (E2)."""
 
     def __init__(self) -> None:
         self.states: dict[tuple[SubscriberId, Purpose], State] = {}
+        #: Whose evidence ended: of the newest entry only hashes are left.
+        self.dropped: set[tuple[SubscriberId, Purpose]] = set()
 
     def add(self, entry: Entry) -> None:
         key = entry.subscriber_id, entry.purpose
+        (self.dropped.add if entry.content is None else self.dropped.discard)(key)
         self.states[key] = decide(self.states.get(key, State.UNKNOWN), EVENT_OF[entry.act]).state

@@ -21,6 +21,8 @@ FIELD_LIMITS: Mapping[str, int] = {
 }
 #: Form of address as a code, so that each language can say it its own way.
 SALUTATIONS = ("", "ms", "mr")
+#: Guesses at the code of a confirmation mail: 5 in 1,000,000.
+MAX_WRONG_CODES = 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -91,6 +93,15 @@ class PendingSignUp:
     confirmed_at: datetime | None
     profile: Profile
     asked: tuple[AskedPurpose, ...]
+    #: When the relay took the confirmation mail; None until that is on record.
+    accepted_at: datetime | None = None
+    #: Wrong codes typed on the confirm page.
+    wrong_codes: int = 0
+
+    @property
+    def is_locked(self) -> bool:
+        """No code is taken any more; a new mail brings a new one."""
+        return self.wrong_codes >= MAX_WRONG_CODES
 
     def waiting(self) -> tuple[AskedPurpose, ...]:
         return tuple(asked for asked in self.asked if asked.answer is None)

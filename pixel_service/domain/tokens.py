@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pixel_service.domain.messages import PixelId
 
@@ -34,6 +36,8 @@ class Link(StrEnum):
     """What a link is for; part of what is authenticated, so tokens never cross purposes."""
 
     CONFIRM = "confirm"
+    #: Ask for the confirmation mail once more; shown to whoever typed the address.
+    SEND_AGAIN = "send-again"
     PREFERENCES = "preferences"
     UNSUBSCRIBE = "unsubscribe"
     STOP_TRACKING = "stop-tracking"
@@ -54,8 +58,10 @@ class Tokens:
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys or any(len(key) < _MIN_KEY for key in keys):
             raise ValueError(f"token keys: at least one, each of {_MIN_KEY} bytes or more")
+        self._keys = tuple(keys)
         self._links = tuple(AESSIV(_derive(key, "links", 64)) for key in keys)
         self._pixels = tuple(_derive(key, "pixels", 32) for key in keys)
+        self._codes = tuple(_derive(key, "codes", 32) for key in keys)
 
     def mint(self, link: Link, subject: str, *, expires_at: datetime | None = None) -> str:
         """`expires_at` None: valid for ever, as a withdrawal link in any mail ever sent must be (W1)."""
@@ -91,6 +97,22 @@ class Tokens:
         genuine = [hmac.compare_digest(_pixel_mac(key, body), mac) for key in self._pixels]
         return PixelId(_encode(body)) if any(genuine) else None
 
+    def code(self, subject: str) -> str:
+        """Six digits a person can copy from a mail; always the same for one subject. Guesses must be counted."""
+        return _code(self._codes[0], subject)
+
+    def is_code(self, subject: str, typed: str) -> bool:
+        """Blanks in between are forgiven; constant work per key."""
+        digits = "".join(typed.split()).encode()
+        genuine = [hmac.compare_digest(_code(key, subject).encode(), digits) for key in self._codes]
+        return any(genuine)
+
+    def secrets_for(self, use: str) -> tuple[bytes, ...]:
+        """A further secret of 32 bytes per key, newest first, that tells nothing about links and pixels or any other
+        `use`: HKDF-SHA-256 (RFC 5869)."""
+        info = f"pixel-service {use}".encode()
+        return tuple(HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(key) for key in self._keys)
+
 
 def encode_id(raw: bytes) -> str:
     """16 random bytes as the 26 characters every id of this service is written in."""
@@ -110,6 +132,11 @@ def _derive(key: bytes, use: str, length: int) -> bytes:
 
 def _pixel_mac(key: bytes, raw: bytes) -> bytes:
     return hmac.digest(key, raw, "sha256")[:_PIXEL_MAC]
+
+
+def _code(key: bytes, subject: str) -> str:
+    # Of 64 bit the remainder by a million is even to one part in 10^13.
+    return f"{int.from_bytes(hmac.digest(key, subject.encode(), 'sha256')[:8], 'big') % 1_000_000:06}"
 
 
 def _encode(raw: bytes) -> str:

@@ -101,13 +101,42 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """A version of the privacy notice; `text` is Markdown made of headings and paragraphs only."""
+class Processor:
+    """Somebody who handles data for us (Art. 13(1)(e), 28 GDPR)."""
 
+    name: str
+    roles: Mapping[Language, str]
+    countries: Mapping[Language, str]
+    #: What makes a transfer out of the EU lawful (Art. 13(1)(f)); empty inside it.
+    safeguards: Mapping[Language, str]
+
+    def described(self, language: Language) -> str:
+        told = (self.roles[language], self.countries[language], self.safeguards.get(language, ""))
+        return "; ".join(filter(None, told))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFact:
+    """What a notice says of one class of data, in its language; see `notice.py`."""
+
+    data: str
+    name: str
+    holds: tuple[str, ...]
+    purpose: str
+    legal_basis: str
+    kept: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """The privacy notice in one language; `text` is Markdown made of headings, paragraphs and lists only."""
+
+    #: Of the operator's prose, and a hash over the texts of all languages.
     version: str
     language: Language
     text: str
     hash: str
+    stored: tuple[StoredFact, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +181,10 @@ class Catalogue:
     wordings: Mapping[tuple[Purpose, str, Language], Wording]
     #: The version to show per purpose.
     current_versions: Mapping[Purpose, str]
+    #: In the version of today only: what older ones said is kept in the database, as it was shown.
     notices: Mapping[tuple[str, Language], Notice]
     notice_version: str
+    processors: tuple[Processor, ...]
 
     @property
     def offers(self) -> tuple[Offer, ...]:

@@ -15,6 +15,8 @@ _LEDGER_LOCK = 0x70_69_78_65_6C
 #: Seconds to wait for another process's transaction on SQLite, for a free connection of the pool, and for PostgreSQL
 #: to take a new one. ``?timeout=3`` in the URL changes it.
 _PATIENCE = 10.0
+#: Execution option of a connection whose statements are not put into a transaction (SQLite).
+OUTSIDE_TRANSACTIONS = "outside_transactions"
 
 
 def parse_url(url: str) -> URL:
@@ -85,6 +87,8 @@ def _configure_sqlite(engine: AsyncEngine, patience: float, *, read_only: bool) 
             # Removed or replaced: SQLite would go on writing into the file nobody can find any more.
             connection.invalidate()
             raise FileNotFoundError("the database file is not the one that was opened")
+        if connection.get_execution_options().get(OUTSIDE_TRANSACTIONS):
+            return
         # IMMEDIATE: a write transaction never fails half-way because a reader became a writer.
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError as PoolTimeo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixel_service.domain.errors import StorageUnavailable
-from pixel_service.storage.dialect import bound_waiting, open_engines, parse_url
+from pixel_service.storage.dialect import OUTSIDE_TRANSACTIONS, bound_waiting, open_engines, parse_url
 
 Connection = AsyncConnection
 
@@ -34,6 +34,14 @@ class Database:
         """One transaction. Raises `StorageUnavailable` when it was not stored."""
         async with _named_failures(), self._writer.begin() as connection:
             await bound_waiting(connection)
+            yield connection
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[Connection]:
+        """The writing connection without a transaction, for statements that rewrite the files: each acts at once."""
+        options = {OUTSIDE_TRANSACTIONS: True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        async with _named_failures(), self._writer.connect() as connection:
+            await connection.execution_options(**options)
             yield connection
 
     async def close(self) -> None:

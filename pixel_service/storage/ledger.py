@@ -1,10 +1,12 @@
 """The ledger table: append and read. There is no update here except dropping content, which a later erasure does."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from sqlalchemy import Row, insert, select
 
 from pixel_service.domain.consent import Act, Purpose
+from pixel_service.domain.errors import LedgerBroken
 from pixel_service.domain.ledger import GENESIS, Draft, Entry, chain
 from pixel_service.domain.messages import SubscriberId
 from pixel_service.storage.engine import Connection
@@ -14,12 +16,24 @@ from pixel_service.storage.schema import ledger
 _PAGE = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest entry; 0 and `GENESIS` before the first."""
+
+    seq: int
+    entry_hash: str
+
+
+async def head(connection: Connection) -> Head:
+    newest = select(ledger.c.seq, ledger.c.entry_hash).order_by(ledger.c.seq.desc()).limit(1)
+    row = (await connection.execute(newest)).first()
+    return Head(row.seq, row.entry_hash) if row else Head(0, GENESIS)
+
+
 async def append(connection: Connection, draft: Draft) -> Entry:
     """Chain `draft` to the newest entry. The caller holds `dialect.lock_ledger`."""
-    head = (
-        await connection.execute(select(ledger.c.seq, ledger.c.entry_hash).order_by(ledger.c.seq.desc()).limit(1))
-    ).first()
-    entry = chain(draft, seq=head.seq + 1 if head else 1, previous_hash=head.entry_hash if head else GENESIS)
+    last = await head(connection)
+    entry = chain(draft, seq=last.seq + 1, previous_hash=last.entry_hash)
     await connection.execute(
         insert(ledger).values(
             seq=entry.seq,
@@ -46,7 +60,7 @@ async def read_pages(connection: Connection) -> AsyncIterator[list[Entry]]:
         ).all()
         if not rows:
             return
-        yield [_entry(row) for row in rows]
+        yield [entry_of(row) for row in rows]
         last = rows[-1].seq
 
 
@@ -54,16 +68,17 @@ async def entries_of(connection: Connection, subscriber_id: SubscriberId) -> lis
     rows = await connection.execute(
         select(ledger).where(ledger.c.subscriber_id == subscriber_id).order_by(ledger.c.seq)
     )
-    return [_entry(row) for row in rows]
+    return [entry_of(row) for row in rows]
 
 
-def _entry(row: Row[tuple[object, ...]]) -> Entry:
+def entry_of(row: Row[tuple[object, ...]]) -> Entry:
+    """From a row that holds the table's columns under their names."""
     values = row._mapping  # noqa: SLF001  SQLAlchemy's documented way to read a row by name
     return Entry(
         seq=values["seq"],
         subscriber_id=SubscriberId(values["subscriber_id"]),
         purpose=Purpose(values["purpose"]),
-        act=Act(values["act"]),
+        act=_act(values["seq"], values["act"]),
         at=values["at"],
         content=values["content"],
         salt=values["salt"],
@@ -71,3 +86,10 @@ def _entry(row: Row[tuple[object, ...]]) -> Entry:
         previous_hash=values["previous_hash"],
         entry_hash=values["entry_hash"],
     )
+
+
+def _act(seq: int, stored: str) -> Act:
+    try:
+        return Act(stored)
+    except ValueError:
+        raise LedgerBroken(seq, "act is none that the ledger records") from None

@@ -21,6 +21,7 @@ from pixel_service.domain.consent import TRACKING_OPENS, VALID_STATES
 from pixel_service.domain.errors import StorageUnavailable
 from pixel_service.domain.messages import SubscriberId, Tracking
 from pixel_service.domain.opens import Fetch
+from pixel_service.storage import scrub
 from pixel_service.storage.columns import sqlite_text
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.schema import messages, opens, pixels
@@ -143,4 +144,6 @@ async def erase_opens(connection: Connection, subscriber_id: SubscriberId) -> Er
         .where(of_person, messages.c.tracking == Tracking.TRACKED.value)
         .values(tracking=Tracking.WITHDRAWN.value)
     )
+    if erased.rowcount or unmapped.rowcount:
+        await scrub.ask(connection, scrub.Scope.OPENS)
     return Erased(opens=erased.rowcount, pixels=unmapped.rowcount)

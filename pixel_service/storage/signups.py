@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import exists, func, insert, select, update
 
 from pixel_service.domain.consent import Purpose
 from pixel_service.domain.messages import SignUpId, SubscriberId
 from pixel_service.domain.signup import AskedPurpose, PendingSignUp, Profile
 from pixel_service.storage.engine import Connection
-from pixel_service.storage.schema import sign_up_purposes, sign_ups
+from pixel_service.storage.schema import messages, sign_up_purposes, sign_ups
 
 
 async def add(connection: Connection, sign_up: PendingSignUp) -> None:
@@ -59,6 +59,8 @@ async def get(connection: Connection, sign_up_id: SignUpId, *, lock: bool = Fals
             )
             for one in asked
         ),
+        accepted_at=row.accepted_at,
+        wrong_codes=row.wrong_codes,
     )
 
 
@@ -102,10 +104,70 @@ async def waiting_purposes(connection: Connection, subscriber_id: SubscriberId, 
     return {Purpose(row.purpose) for row in rows}
 
 
-async def count_since(connection: Connection, subscriber_id: SubscriberId, since: datetime) -> int:
+async def mark_mailed(connection: Connection, sign_up_id: SignUpId, *, at: datetime) -> None:
+    await connection.execute(update(sign_ups).where(sign_ups.c.sign_up_id == sign_up_id).values(mailed_at=at))
+
+
+async def mark_reminded(connection: Connection, sign_up_id: SignUpId, *, at: datetime) -> None:
+    await connection.execute(update(sign_ups).where(sign_ups.c.sign_up_id == sign_up_id).values(reminded_at=at))
+
+
+async def mark_accepted(connection: Connection, sign_up_id: SignUpId, *, at: datetime) -> None:
+    await connection.execute(update(sign_ups).where(sign_ups.c.sign_up_id == sign_up_id).values(accepted_at=at))
+
+
+async def count_wrong_code(connection: Connection, sign_up_id: SignUpId) -> None:
+    await connection.execute(
+        update(sign_ups).where(sign_ups.c.sign_up_id == sign_up_id).values(wrong_codes=sign_ups.c.wrong_codes + 1)
+    )
+
+
+async def mails_since(connection: Connection, subscriber_id: SubscriberId, since: datetime) -> int:
+    """Confirmation mails really queued for a person, whoever or whatever made them (S11)."""
     found = await connection.execute(
         select(func.count())
-        .select_from(sign_ups)
-        .where(sign_ups.c.subscriber_id == subscriber_id, sign_ups.c.created_at > since)
+        .select_from(messages)
+        .where(
+            messages.c.subscriber_id == subscriber_id,
+            messages.c.template == "confirmation",
+            messages.c.queued_at > since,
+        )
     )
     return found.scalar_one()
+
+
+async def open_questions_since(
+    connection: Connection, subscriber_id: SubscriberId, since: datetime
+) -> dict[Purpose, int]:
+    """Per purpose, how many mails asked for it lately and were not answered yet."""
+    rows = await connection.execute(
+        select(sign_up_purposes.c.purpose, func.count())
+        .join(sign_ups, sign_ups.c.sign_up_id == sign_up_purposes.c.sign_up_id)
+        .where(
+            sign_ups.c.subscriber_id == subscriber_id,
+            sign_ups.c.mailed_at > since,
+            sign_up_purposes.c.answer.is_(None),
+        )
+        .group_by(sign_up_purposes.c.purpose)
+    )
+    return {Purpose(purpose): count for purpose, count in rows}
+
+
+async def due_for_reminder(
+    connection: Connection, *, created_before: datetime, now: datetime, limit: int
+) -> list[SignUpId]:
+    """Mailed, unanswered, still good; of people who were not reminded of anything yet (S12)."""
+    reminded = sign_ups.alias("reminded")
+    query = (
+        select(sign_ups.c.sign_up_id)
+        .where(
+            sign_ups.c.mailed_at.is_not(None),
+            sign_ups.c.confirmed_at.is_(None),
+            sign_ups.c.created_at <= created_before,
+            sign_ups.c.expires_at > now,
+            ~exists().where(reminded.c.subscriber_id == sign_ups.c.subscriber_id, reminded.c.reminded_at.is_not(None)),
+        )
+        .order_by(sign_ups.c.created_at, sign_ups.c.sign_up_id)
+        .limit(limit)
+    )
+    return [SignUpId(one) for one in (await connection.execute(query)).scalars()]

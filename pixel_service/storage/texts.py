@@ -46,3 +46,14 @@ async def publish(connection: Connection, catalogue: Catalogue, *, at: datetime)
     ]
     if new:
         await connection.execute(insert(published_texts), new)
+
+
+async def find(connection: Connection, purpose: str, version: str, language: str) -> str | None:
+    """A text as it was shown, for evidence and for readers of an old version."""
+    query = select(published_texts.c.text).where(
+        published_texts.c.purpose == purpose,
+        published_texts.c.version == version,
+        published_texts.c.language == language,
+    )
+    found: str | None = (await connection.execute(query)).scalar_one_or_none()
+    return found

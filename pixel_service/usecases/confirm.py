@@ -5,7 +5,7 @@ press finds it answered.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pixel_service.domain.consent import Event, Purpose, is_valid, kind_of, slug_of
 from pixel_service.domain.messages import SignUpId, SubscriberId
@@ -26,6 +26,15 @@ class Waiting:
     """There is something to confirm."""
 
     pending: PendingSignUp
+
+
+@dataclass(frozen=True, slots=True)
+class CodeNeeded:
+    """A machine may have pressed: the code of the mail tells a person (S14)."""
+
+    pending: PendingSignUp
+    #: A code was typed, and it is not the one.
+    wrong: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +89,22 @@ def _judge(pending: PendingSignUp | None, *, expired: bool) -> Found:
     return LinkExpired(pending.language) if expired else Waiting(pending)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """What pressed the button."""
+
+    #: By what it calls itself, a program rather than a person's browser.
+    machine_like: bool = False
+    #: What it typed as the code; empty where it was not asked.
+    code: str = ""
+
+
+_PERSON = Client()
+
+
 async def confirm(
-    ctx: Context, token: str, ticked: Collection[Purpose]
-) -> Confirmed | AlreadyConfirmed | LinkExpired | LinkUnknown:
+    ctx: Context, token: str, ticked: Collection[Purpose], client: Client = _PERSON
+) -> Confirmed | CodeNeeded | AlreadyConfirmed | LinkExpired | LinkUnknown:
     """The press of the button. What was asked and is not in `ticked` is refused; what was not asked is ignored."""
     read = ctx.tokens.read(Link.CONFIRM, token, now=ctx.clock())
     if read is None:
@@ -93,7 +115,30 @@ async def confirm(
         found = _judge(pending, expired=read.expired)
         if not isinstance(found, Waiting):
             return found
+        if client.machine_like and _asks_for_code(ctx, found.pending):
+            refused = await _check_code(ctx, connection, found.pending, client.code)
+            if refused is not None:
+                return refused
         return await _answer(ctx, connection, found.pending, ticked)
+
+
+def _asks_for_code(ctx: Context, pending: PendingSignUp) -> bool:
+    """Mail scanners press within moments. A link that was read before the relay's answer is on record is as fresh as can
+    be; one whose codes were guessed at stays closed to machines, and only to them: nobody burns a person's link (S10)."""
+    if not ctx.policy.step_up:
+        return False
+    fresh = pending.accepted_at is None or ctx.clock() - pending.accepted_at < ctx.policy.step_up_within
+    return fresh or pending.is_locked
+
+
+async def _check_code(ctx: Context, connection: Connection, pending: PendingSignUp, typed: str) -> CodeNeeded | None:
+    """None when it is the one. A press without a code is no guess."""
+    if pending.is_locked or not typed:
+        return CodeNeeded(pending, wrong=False)
+    if ctx.tokens.is_code(pending.sign_up_id, typed):
+        return None
+    await signups.count_wrong_code(connection, pending.sign_up_id)
+    return CodeNeeded(replace(pending, wrong_codes=pending.wrong_codes + 1), wrong=True)
 
 
 async def _answer(
@@ -154,7 +199,11 @@ async def _send_follow_ups(
 
 
 async def ask_for_new_link(ctx: Context, token: str) -> None:
-    """The button of an expired page. Says nothing about what it found."""
-    read = ctx.tokens.read(Link.CONFIRM, token, now=ctx.clock())
-    if read is not None and read.expired:
-        await resend_confirmation(ctx, SignUpId(read.subject))
+    """The button of an expired page, or of the page that says to look into the mail. Says nothing about what it found."""
+    now = ctx.clock()
+    late = ctx.tokens.read(Link.CONFIRM, token, now=now)
+    if late is not None:
+        await resend_confirmation(ctx, SignUpId(late.subject), even_if_it_works=late.expired)
+    again = ctx.tokens.read(Link.SEND_AGAIN, token, now=now)
+    if again is not None and not again.expired:
+        await resend_confirmation(ctx, SignUpId(again.subject), even_if_it_works=True)

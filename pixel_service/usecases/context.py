@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from pixel_service.domain.address import Address
 from pixel_service.domain.messages import RetryPolicy
+from pixel_service.domain.retention import Periods
 from pixel_service.domain.tokens import Tokens
 from pixel_service.domain.wordings import Catalogue, Company
 from pixel_service.i18n import Catalogues
@@ -29,6 +30,15 @@ class Policy:
     confirm_within: timedelta = timedelta(days=7)
     #: Confirmation mails to one address within 24 hours, whoever typed it.
     confirmation_mails_per_day: int = 3
+    #: Of these, sent by forms that ask for the same thing while it is unanswered.
+    confirmation_mails_per_offer: int = 1
+    #: Requests that nobody confirmed are erased after so long (S12); never before their link has expired.
+    unconfirmed_for: timedelta = timedelta(days=14)
+    #: The one reminder of an unanswered request; zero: none.
+    reminder_after: timedelta = timedelta()
+    #: Ask machine-like clients for the code of the mail, so soon after the relay took it (S14).
+    step_up: bool = True
+    step_up_within: timedelta = timedelta(seconds=120)
     download_within: timedelta = timedelta(days=30)
     #: A refused or withdrawn tracking choice is not asked again for so long (W7).
     ask_again_after: timedelta = timedelta(days=183)
@@ -39,6 +49,11 @@ class Policy:
     #: Drop third-party 1x1 images instead of refusing the mail to those who did not agree (D4).
     strip_foreign_pixels: bool = False
     honour_gpc: bool = True
+    #: The files are written anew at most so often, however many people withdraw (W4).
+    scrub_every: timedelta = timedelta(hours=1)
+    keep: Periods = field(default_factory=Periods)
+    #: Where data is stored and processed, as receipts tell it: ISO 3166-1 alpha-2 codes, or ``EU``.
+    data_locations: tuple[str, ...] = ("EU",)
     lease: timedelta = timedelta(minutes=5)
     #: Connecting and one mail, each at its time limit.
     slowest_hand_over: timedelta = timedelta(minutes=1)

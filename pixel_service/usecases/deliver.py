@@ -36,7 +36,7 @@ class Desk:
     slots: asyncio.Semaphore
     #: `loop.time()` of the next hand-over the relay's rate limit allows.
     next_at: float = 0.0
-    unrecorded: "list[tuple[_Held, Result]]" = field(default_factory=list)
+    unrecorded: "list[_Ended]" = field(default_factory=list)
     contents: dict[SendId, Content] = field(default_factory=dict)
     variants: dict[tuple[SendId, str, bool], Prepared] = field(default_factory=dict)
 
@@ -58,6 +58,16 @@ class _Held:
     pixel_id: PixelId | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    """The answer of the relay, until it is stored."""
+
+    held: _Held
+    result: Result
+    #: The mail itself where it is evidence: a confirmation that the relay took (E4).
+    evidence: bytes | None = None
+
+
 async def deliver_batch(ctx: Context, desk: Desk) -> int:
     """Claim and hand over one batch; returns how many mails were claimed."""
     await _record(ctx, desk)
@@ -66,11 +76,7 @@ async def deliver_batch(ctx: Context, desk: Desk) -> int:
     held = await _claim(ctx, desk, lease)
     ended = await asyncio.gather(*(_hand_over(ctx, desk, one) for one in held), return_exceptions=True)
     # What went wrong with one mail must not make the others of its batch go out twice.
-    desk.unrecorded += [
-        (one, end)
-        for one, end in zip(held, ended, strict=True)
-        if end is not None and not isinstance(end, BaseException)
-    ]
+    desk.unrecorded += [end for end in ended if isinstance(end, _Ended)]
     await _record(ctx, desk)
     for one in ended:
         if isinstance(one, BaseException):
@@ -128,18 +134,25 @@ async def _trackable(connection: Connection, claimed: Sequence[Claimed]) -> list
     return [one for one in marketing if valid(one)]
 
 
-async def _hand_over(ctx: Context, desk: Desk, held: _Held) -> Result | None:
+async def _hand_over(ctx: Context, desk: Desk, held: _Held) -> _Ended | None:
     """One mail, from the last look at consent to the relay's answer. None when it is not ours to send any more."""
     async with desk.slots:
         while ctx.clock() < held.begin_before:
             letter = await _write(ctx, desk, held)
             if not isinstance(letter, _Mail):
-                return letter
+                return _Ended(held=held, result=letter) if letter else None
             await _keep_pace(ctx, desk)
             outcome = await ctx.transport.send(letter.envelope)
             if not isinstance(outcome, Withheld):
-                return _result(ctx, held.claimed, outcome, tracked=letter.tracked)
+                return _ended(ctx, held, letter, outcome)
     return None
+
+
+def _ended(ctx: Context, held: _Held, letter: "_Mail", outcome: Accepted | Deferred | Rejected) -> "_Ended":
+    """A confirmation mail the relay took is evidence, as it was sent (E4)."""
+    result = _result(ctx, held.claimed, outcome, tracked=letter.tracked)
+    proves = result.status is Status.SENT and held.claimed.template == "confirmation"
+    return _Ended(held=held, result=result, evidence=letter.envelope.data if proves else None)
 
 
 async def _keep_pace(ctx: Context, desk: Desk) -> None:
@@ -233,19 +246,20 @@ async def _record(ctx: Context, desk: Desk) -> None:
     if not desk.unrecorded:
         return
     async with ctx.db.write() as connection:
-        if any(one.claimed.template == "confirmation" for one, _ in desk.unrecorded):
+        if any(one.evidence is not None for one in desk.unrecorded):
             await lock_ledger(connection)
-        for one, result in sorted(desk.unrecorded, key=lambda each: each[1].message_id):
-            await _record_one(ctx, connection, one, result)
+        for one in sorted(desk.unrecorded, key=lambda each: each.result.message_id):
+            await _record_one(ctx, connection, one)
     desk.unrecorded.clear()
 
 
-async def _record_one(ctx: Context, connection: Connection, held: _Held, result: Result) -> None:
+async def _record_one(ctx: Context, connection: Connection, ended: _Ended) -> None:
     """A mail that never left, or left without its pixel, loses the mapping too."""
+    held, result = ended.held, ended.result
     if not await messages.record_result(connection, result, lease=held.lease):
         return
-    if result.status is Status.SENT and held.claimed.template == "confirmation":
-        await own_mails.record_confirmation_sent(ctx, connection, held.claimed, result)
+    if ended.evidence is not None:
+        await own_mails.record_confirmation_sent(ctx, connection, held.claimed, result, ended.evidence)
     left_without = result.status is Status.SENT and not result.with_pixel
     if held.pixel_id is not None and (left_without or result.status in {Status.FAILED, Status.CANCELLED}):
         await messages.set_pixels(connection, PixelPlan.without(result.message_id, ctx.clock()))

@@ -30,6 +30,11 @@ def confirm_url(ctx: Context, sign_up_id: SignUpId, expires_at: datetime) -> str
     return f"{ctx.policy.base_url}/c/{ctx.tokens.mint(Link.CONFIRM, sign_up_id, expires_at=expires_at)}"
 
 
+def send_again_path(ctx: Context, sign_up_id: SignUpId, expires_at: datetime) -> str:
+    """For the page after a form: whoever typed the address may ask for one more mail, and for nothing else."""
+    return f"/c/{ctx.tokens.mint(Link.SEND_AGAIN, sign_up_id, expires_at=expires_at)}/resend"
+
+
 def preferences_url(ctx: Context, subscriber_id: SubscriberId) -> str:
     return f"{ctx.policy.base_url}/p/{ctx.tokens.mint(Link.PREFERENCES, subscriber_id)}"
 

@@ -6,10 +6,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose, is_valid, kind_of
+from pixel_service.domain.evidence import SentMail
 from pixel_service.domain.messages import SignUpId
 from pixel_service.domain.sends import JsonValue
 from pixel_service.i18n import format_moment
-from pixel_service.storage import consent, signups
+from pixel_service.storage import consent, evidence, signups
 from pixel_service.storage.consent import Happening
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.messages import Claimed, Result
@@ -64,6 +65,7 @@ async def _confirmation(ctx: Context, connection: Connection, claimed: Claimed) 
         "choices": choices,
         "requested_at": _moment(ctx, pending.created_at, claimed.language),
         "expires_at": _moment(ctx, pending.expires_at, claimed.language),
+        "code": ctx.tokens.code(pending.sign_up_id) if ctx.policy.step_up else "",
     }
     return _own(claimed, variables, confirm_url=links.confirm_url(ctx, pending.sign_up_id, pending.expires_at))
 
@@ -123,11 +125,24 @@ def _moment(ctx: Context, at: datetime, language: str) -> str:
     return format_moment(at, language, ZoneInfo(ctx.policy.timezone))
 
 
-async def record_confirmation_sent(ctx: Context, connection: Connection, claimed: Claimed, result: Result) -> None:
-    """The relay took the mail that asks: evidence per purpose asked (E1). The caller holds `lock_ledger`."""
+async def record_confirmation_sent(
+    ctx: Context, connection: Connection, claimed: Claimed, result: Result, data: bytes
+) -> None:
+    """The relay took the mail that asks: it is kept as it was sent, and named by an entry per purpose asked, with its
+    hash (E1, E4). The caller holds `lock_ledger`."""
     pending = await signups.get(connection, SignUpId(str(claimed.variables["sign_up_id"])))
     if pending is None or result.sent_at is None:
         return
+    await signups.mark_accepted(connection, pending.sign_up_id, at=result.sent_at)
+    mail = SentMail(
+        message_id=claimed.message_id,
+        sign_up_id=pending.sign_up_id,
+        subscriber_id=claimed.subscriber_id,
+        sent_at=result.sent_at,
+        relay_reply=result.reply,
+        data=data,
+    )
+    await evidence.keep_mail(connection, mail)
     for asked in pending.asked:
         await consent.record(
             connection,
@@ -139,6 +154,7 @@ async def record_confirmation_sent(ctx: Context, connection: Connection, claimed
                 content={
                     "sign_up": pending.sign_up_id,
                     "message_id": f"<{message_id(ctx, claimed)}>",
+                    "mail_hash": mail.hash,
                     "relay_reply": result.reply,
                 },
                 salt=ctx.ids(),

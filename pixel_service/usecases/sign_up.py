@@ -5,16 +5,17 @@ same transaction. What differs is only which mail, if any, is put into the outbo
 """
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pixel_service.domain.address import Address
-from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose, State, is_valid, kind_of, slug_of
+from pixel_service.domain.consent import TRACKING_OPENS, Act, Event, Purpose, State, is_valid, kind_of, slug_of
 from pixel_service.domain.errors import InvalidInput, WordingOutdated
 from pixel_service.domain.messages import SignUpId, SubscriberId
 from pixel_service.domain.signup import AskedPurpose, Choice, PendingSignUp, Profile
-from pixel_service.storage import consent, messages, signups, subscribers
+from pixel_service.storage import consent, ledger, messages, signups, subscribers
 from pixel_service.storage.consent import Consent, Happening
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
@@ -43,6 +44,7 @@ class SignUpReceived:
     """The one answer."""
 
     confirm_before: datetime
+    sign_up_id: SignUpId
 
 
 async def sign_up(ctx: Context, command: SignUp) -> SignUpReceived:
@@ -65,17 +67,16 @@ async def _take(ctx: Context, command: SignUp) -> SignUpReceived:
         await lock_ledger(connection)
         subscriber_id = await subscribers.upsert(connection, command.address, new_id=SubscriberId(ctx.ids()), at=now)
         on_record = await consent.consents_of(connection, subscriber_id)
-        recent = await signups.count_since(connection, subscriber_id, now - _DAY)
         own_wish = command.by_mailed_link
         asked = tuple(one for one in command.choices if _may_ask(ctx, on_record, one.purpose, own_wish=own_wish))
         pending = _pending(ctx, command, subscriber_id, asked)
         await signups.add(connection, pending)
         for choice in asked:
             await consent.record(connection, _request(ctx, command, pending, choice))
-        if asked and recent < ctx.policy.confirmation_mails_per_day:
-            await messages.enqueue(connection, [service_mails.confirmation(ctx, pending)])
+        if await _may_mail(ctx, connection, command, pending):
+            await _mail(ctx, connection, pending)
         await _repeat_downloads(ctx, connection, command, pending, on_record)
-    return SignUpReceived(pending.expires_at)
+    return SignUpReceived(pending.expires_at, pending.sign_up_id)
 
 
 def _check_form(ctx: Context, command: SignUp) -> None:
@@ -145,6 +146,26 @@ def _request(ctx: Context, command: SignUp, pending: PendingSignUp, choice: Choi
     )
 
 
+async def has_room(ctx: Context, connection: Connection, subscriber_id: SubscriberId) -> bool:
+    """Whether one more confirmation mail may go to this inbox today, whoever asks for it (S11)."""
+    mails = await signups.mails_since(connection, subscriber_id, ctx.clock() - _DAY)
+    return mails < ctx.policy.confirmation_mails_per_day
+
+
+async def _may_mail(ctx: Context, connection: Connection, command: SignUp, pending: PendingSignUp) -> bool:
+    """A form that knows only a typed address asks for one thing once a day; the person's own buttons may repeat it."""
+    if not pending.asked or not await has_room(ctx, connection, pending.subscriber_id):
+        return False
+    lately = await signups.open_questions_since(connection, pending.subscriber_id, pending.created_at - _DAY)
+    most = ctx.policy.confirmation_mails_per_offer
+    return command.by_mailed_link or any(lately.get(one.purpose, 0) < most for one in pending.asked)
+
+
+async def _mail(ctx: Context, connection: Connection, pending: PendingSignUp) -> None:
+    await messages.enqueue(connection, [service_mails.confirmation(ctx, pending)])
+    await signups.mark_mailed(connection, pending.sign_up_id, at=pending.created_at)
+
+
 async def _repeat_downloads(
     ctx: Context,
     connection: Connection,
@@ -163,47 +184,47 @@ async def _repeat_downloads(
             await messages.enqueue(connection, [mail])
 
 
-async def resend_confirmation(ctx: Context, sign_up_id: SignUpId) -> None:
-    """A new mail for an expired link: the questions still open, fresh clock, counted like a sign-up (S9, S11)."""
+async def resend_confirmation(ctx: Context, sign_up_id: SignUpId, *, even_if_it_works: bool) -> None:
+    """A new mail on a press of a button: the questions still open, fresh clock and code, counted per address (S9, S11).
+    A request of its own: the old one is erased when its time is over. `even_if_it_works`: the old link may still serve."""
     now = ctx.clock()
     async with ctx.db.write() as connection:
         # No withdrawal, answer or second press comes in between.
         await lock_ledger(connection)
-        expired = await signups.get(connection, sign_up_id)
-        if expired is None or expired.confirmed_at is not None:
+        old = await signups.get(connection, sign_up_id)
+        if old is None or old.confirmed_at is not None or not (even_if_it_works or old.is_locked):
             return
-        on_record = await consent.consents_of(connection, expired.subscriber_id)
+        on_record = await consent.consents_of(connection, old.subscriber_id)
         renewed = PendingSignUp(
             sign_up_id=SignUpId(ctx.ids()),
-            subscriber_id=expired.subscriber_id,
-            language=expired.language,
+            subscriber_id=old.subscriber_id,
+            language=old.language,
             created_at=now,
             expires_at=now + ctx.policy.confirm_within,
             confirmed_at=None,
-            profile=expired.profile,
-            asked=tuple(one for one in expired.waiting() if _may_ask(ctx, on_record, one.purpose, own_wish=False)),
+            profile=old.profile,
+            asked=tuple(one for one in old.waiting() if _may_ask(ctx, on_record, one.purpose, own_wish=False)),
         )
-        recent = await signups.count_since(connection, expired.subscriber_id, now - _DAY)
-        if renewed.asked and recent < ctx.policy.confirmation_mails_per_day:
+        if renewed.asked and await has_room(ctx, connection, old.subscriber_id):
             await signups.add(connection, renewed)
-            for one in renewed.asked:
-                await consent.record(connection, _repeat(ctx, renewed, one, of=sign_up_id))
-            await messages.enqueue(connection, [service_mails.confirmation(ctx, renewed)])
+            await _request_again(ctx, connection, old, renewed)
+            await _mail(ctx, connection, renewed)
 
 
-def _repeat(ctx: Context, renewed: PendingSignUp, asked: AskedPurpose, *, of: SignUpId) -> Happening:
-    """What the form said stands in the entry of the first sign-up; this one names it."""
-    return Happening(
-        subscriber_id=renewed.subscriber_id,
-        purpose=asked.purpose,
-        event=Event.REQUEST,
-        at=renewed.created_at,
-        content={
-            "sign_up": renewed.sign_up_id,
-            "repeats": of,
-            "language": renewed.language,
-            "wording_version": asked.wording_version,
-            "wording_hash": asked.wording_hash,
-        },
-        salt=ctx.ids(),
-    )
+async def _request_again(ctx: Context, connection: Connection, old: PendingSignUp, renewed: PendingSignUp) -> None:
+    """What the first request recorded goes with the new one: its evidence must not end with the old one's time."""
+    entries = await ledger.entries_of(connection, old.subscriber_id)
+    contents = [(one.purpose, json.loads(one.content)) for one in entries if one.act is Act.REQUESTED and one.content]
+    first = {purpose: content for purpose, content in contents if content.get("sign_up") == old.sign_up_id}
+    for asked in renewed.asked:
+        await consent.record(
+            connection,
+            Happening(
+                subscriber_id=renewed.subscriber_id,
+                purpose=asked.purpose,
+                event=Event.REQUEST,
+                at=renewed.created_at,
+                content={**first.get(asked.purpose, {}), "sign_up": renewed.sign_up_id, "renews": old.sign_up_id},
+                salt=ctx.ids(),
+            ),
+        )

@@ -29,6 +29,14 @@ class Source(StrEnum):
     PREFERENCES_PAGE = "preferences_page"
     #: Unticked on a confirm page what an earlier link had given.
     CONFIRM_PAGE = "confirm_page"
+    #: A mail to us: to the unsubscribe address, or a reply.
+    MAIL = "mail"
+    #: A colleague, for a mail that a person had to read.
+    OPERATOR = "operator"
+
+
+#: What else the ledger keeps of how it was said: ids, never an address.
+Details = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +63,25 @@ async def withdraw(
 async def withdraw_all(ctx: Context, subscriber_id: SubscriberId, source: Source) -> Receipt | None:
     """End everything on record, whatever its state, and tracking even if never asked."""
     async with ctx.db.write() as connection:
-        await lock_ledger(connection)
-        on_record = await consent.consents_of(connection, subscriber_id)
-        return await end(ctx, connection, subscriber_id, {*on_record, TRACKING_OPENS}, source)
+        return await end_all(ctx, connection, subscriber_id, source)
+
+
+async def end_all(
+    ctx: Context, connection: Connection, subscriber_id: SubscriberId, source: Source, details: Details | None = None
+) -> Receipt | None:
+    """`withdraw_all` inside the caller's transaction."""
+    await lock_ledger(connection)
+    on_record = await consent.consents_of(connection, subscriber_id)
+    return await end(ctx, connection, subscriber_id, {*on_record, TRACKING_OPENS}, source, details)
 
 
 async def end(
-    ctx: Context, connection: Connection, subscriber_id: SubscriberId, purposes: Collection[Purpose], source: Source
+    ctx: Context,
+    connection: Connection,
+    subscriber_id: SubscriberId,
+    purposes: Collection[Purpose],
+    source: Source,
+    details: Details | None = None,
 ) -> Receipt | None:
     """`withdraw` inside the caller's transaction."""
     await lock_ledger(connection)
@@ -71,7 +91,8 @@ async def end(
     now = ctx.clock()
     on_record = await consent.consents_of(connection, subscriber_id)
     ending = _with_tracking(on_record, set(purposes))
-    ended = tuple([purpose for purpose in ending if await _record(ctx, connection, subscriber_id, purpose, source)])
+    said = {**(details or {}), "source": source.value}
+    ended = tuple([purpose for purpose in ending if await _record(ctx, connection, subscriber_id, purpose, said)])
     await signups.cancel_waiting(connection, subscriber_id, ending)
     await messages.hold_all_of(connection, subscriber_id)
     mails = await messages.cancel_queued(connection, subscriber_id, ending, reason=Reason.CONSENT_WITHDRAWN)
@@ -107,7 +128,7 @@ def _stood(on_record: Mapping[Purpose, Consent], purpose: Purpose) -> bool:
 
 
 async def _record(
-    ctx: Context, connection: Connection, subscriber_id: SubscriberId, purpose: Purpose, source: Source
+    ctx: Context, connection: Connection, subscriber_id: SubscriberId, purpose: Purpose, said: Details
 ) -> bool:
     return await consent.record(
         connection,
@@ -116,7 +137,7 @@ async def _record(
             purpose=purpose,
             event=Event.WITHDRAW,
             at=ctx.clock(),
-            content={"source": source.value},
+            content=said,
             salt=ctx.ids(),
         ),
     )

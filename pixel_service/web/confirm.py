@@ -4,7 +4,7 @@ GET and HEAD read. A press acts on exactly the boxes that were ticked. A POST th
 button refuses nothing: it is what a mail scanner sends, and a person could not take it back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
@@ -12,11 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pixel_service.domain.consent import TRACKING_OPENS, Purpose, kind_of, slug_of
+from pixel_service.domain.opens import MACHINE, Verdict, judge
 from pixel_service.domain.signup import AskedPurpose, PendingSignUp
 from pixel_service.i18n import format_moment
 from pixel_service.usecases import links
 from pixel_service.usecases.confirm import (
     AlreadyConfirmed,
+    Client,
+    CodeNeeded,
     Confirmed,
     Found,
     LinkExpired,
@@ -30,6 +33,9 @@ from pixel_service.usecases.own_mails import wording_text
 from pixel_service.web.language import language_of
 from pixel_service.web.views import action, context_of, field_of, link_unknown, read_form, show, token_of
 
+#: What no person's browser calls itself.
+_MACHINES = MACHINE | {Verdict.PROXY_OPEN, Verdict.PREVIEW}
+
 
 async def show_choices(request: Request) -> Response:
     """GET /c/{token}"""
@@ -41,7 +47,25 @@ async def press(request: Request) -> Response:
     ctx, token, form = context_of(request), token_of(request), await read_form(request)
     ticked = frozenset(form.all_ticked())
     pressed = bool(ticked) or form.text("act") == "confirm"
-    return _answer(request, await confirm(ctx, token, ticked) if pressed else await look_up(ctx, token))
+    if not pressed:
+        return _answer(request, await look_up(ctx, token))
+    client = Client(machine_like=_is_machine_like(request), code=form.text("code").strip())
+    done = await confirm(ctx, token, ticked, client)
+    return _ask_for_code(request, done, ticked) if isinstance(done, CodeNeeded) else _answer(request, done)
+
+
+def _is_machine_like(request: Request) -> bool:
+    """By the tables that judge opens: scanners, bots, headless browsers, mail proxies, or no name at all."""
+    agent = request.headers.get("user-agent", "").strip()
+    return not agent or judge(agent).verdict in _MACHINES
+
+
+def _ask_for_code(request: Request, needed: CodeNeeded, ticked: Collection[Purpose]) -> Response:
+    pending, token = needed.pending, token_of(request)
+    if pending.is_locked:
+        again = action(request, f"{_path(token)}/resend")
+        return show(request, "code_locked", language=language_of(request, pending.language), status=403, action=again)
+    return _choices(request, pending, ticked=ticked, code="wrong" if needed.wrong else "asked")
 
 
 async def resend(request: Request) -> Response:
@@ -50,7 +74,9 @@ async def resend(request: Request) -> Response:
     found = await look_up(ctx, token)
     await ask_for_new_link(ctx, token)
     stored = found.language if isinstance(found, LinkExpired) else None
-    return show(request, "mail_sent", language=language_of(request, stored), path=_path(token))
+    # The link of the page after a form opens no page of its own.
+    path = "/" if isinstance(found, LinkUnknown) else _path(token)
+    return show(request, "mail_sent", language=language_of(request, stored), path=path)
 
 
 def _path(token: str) -> str:
@@ -76,13 +102,23 @@ def _answer(request: Request, found: Found | Confirmed) -> Response:
     assert_never(found)
 
 
-def _choices(request: Request, pending: PendingSignUp) -> Response:
+def _choices(
+    request: Request, pending: PendingSignUp, *, ticked: Collection[Purpose] | None = None, code: str = ""
+) -> Response:
+    """`ticked`: what was ticked when a code was asked for; at first everything that the form asked. `code` says why
+    the page asks for it: ``asked``, ``wrong``, or not at all."""
     ctx, language = context_of(request), language_of(request, pending.language)
+    waiting = sorted(pending.waiting(), key=_measuring)
     return show(
         request,
         "confirm",
         language=language,
-        choices=[_choice(request, pending, asked, language) for asked in sorted(pending.waiting(), key=_measuring)],
+        status=403 if code else 200,
+        code=code,
+        choices=[
+            {**_choice(request, pending, asked, language), "checked": ticked is None or asked.purpose in ticked}
+            for asked in waiting
+        ],
         requested_at=format_moment(pending.created_at, language, ZoneInfo(ctx.policy.timezone)),
         action=action(request, _path(token_of(request))),
     )
@@ -102,7 +138,6 @@ def _choice(request: Request, pending: PendingSignUp, asked: AskedPurpose, langu
         "label": ctx.catalogue.label(asked.purpose, language),
         "text": text,
         "summary": text.partition("\n\n")[0],
-        "checked": True,
     }
 
 

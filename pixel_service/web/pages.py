@@ -46,6 +46,8 @@ class Pages:
             # Links inside the service start here: right behind any name that leads to it, and never from a header.
             "root": urlsplit(base_url).path.rstrip("/"),
             "style": self._style,
+            # For a page that is kept as a file.
+            "console_style": compact((STATIC / "console.css").read_text(encoding="utf-8")),
             "logo_href": logo_href,
             "chart": chart,
         }

@@ -18,7 +18,8 @@ from pixel_service.i18n import format_moment
 from pixel_service.usecases.preferences import Preferences, Save, read_link, save, view
 from pixel_service.usecases.withdraw import Source, withdraw_all
 from pixel_service.web.language import language_of
-from pixel_service.web.views import Form, action, context_of, field_of, link_unknown, read_form, show, token_of
+from pixel_service.web.receipts import FILE as RECEIPT_FILE
+from pixel_service.web.views import Form, action, context_of, field_of, link_unknown, read_form, root, show, token_of
 from pixel_service.web.withdrawal import show_receipt
 
 
@@ -115,6 +116,8 @@ def _page(
         choices=[_choice(request, found, purpose, language) for purpose in found.shown],
         action=action(request, _path(request)),
         stop_all_action=action(request, f"{_path(request)}/stop-all"),
+        # Before the first choice there is nothing to prove.
+        receipt_href=f"{root(request)}{_path(request)}/{RECEIPT_FILE}" if found.on_record else None,
         saved=saved,
         mail_sent=mail_sent,
         outdated=outdated,

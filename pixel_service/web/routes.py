@@ -17,9 +17,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pixel_service.settings import Settings
 from pixel_service.usecases.context import Context
-from pixel_service.web import confirm, download, health, notice, preferences, signup, static, withdrawal
-from pixel_service.web.api import offers, reports as api_reports, send, sign_ups
-from pixel_service.web.console import login, reports as console_reports
+from pixel_service.web import (
+    confirm,
+    download,
+    embed,
+    health,
+    notice,
+    preferences,
+    receipts,
+    signup,
+    static,
+    withdrawal,
+)
+from pixel_service.web.api import notice as api_notice, offers, reports as api_reports, send, sign_ups
+from pixel_service.web.api.origins import origin_of
+from pixel_service.web.console import evidence as console_evidence, inbox, login, reports as console_reports
 from pixel_service.web.errors import answer
 from pixel_service.web.pages import Pages
 from pixel_service.web.security import Rules, guards
@@ -34,6 +46,8 @@ def routes() -> list[BaseRoute]:
         _at("/", get=signup.list_offers),
         *_sign_up_pages("newsletter"),
         *_sign_up_pages("whitepaper"),
+        _at("/embed/{kind}/{slug}.js", get=embed.script),
+        _at("/embed/{kind}/{slug}.html", get=embed.snippet),
         _at("/privacy", get=notice.show_privacy),
         _at("/imprint", get=notice.show_imprint),
         _at("/robots.txt", get=notice.robots),
@@ -44,11 +58,13 @@ def routes() -> list[BaseRoute]:
         _at("/c/{token}/resend", post=confirm.resend),
         _at("/p/{token}", get=preferences.show_preferences, post=preferences.submit_preferences),
         _at("/p/{token}/stop-all", post=preferences.stop_all),
+        _at("/p/{token}/receipt.jsonld", get=receipts.download),
         _at("/u/{token}", get=withdrawal.show_unsubscribe, post=withdrawal.unsubscribe),
         _at("/t/{token}", get=withdrawal.show_stop_tracking, post=withdrawal.stop_tracking),
         _at("/d/{token}", get=download.fetch, post=download.ask_again),
         # JSON
         _at("/v1/offers/{kind}/{slug}", get=offers.show),
+        _at("/v1/notice", get=api_notice.show),
         Route("/v1/sign-ups", sign_ups.create, methods=["POST", "OPTIONS"]),
         _at("/v1/send", post=send.create),
         _at("/v1/sends/{send_id}", get=send.show),
@@ -58,6 +74,9 @@ def routes() -> list[BaseRoute]:
         _at("/console/logout", post=login.log_out),
         _at("/console/", get=console_reports.list_campaigns),
         _at("/console/campaigns/{campaign_id}", get=console_reports.show_campaign),
+        _at("/console/inbox", get=inbox.show_inbox),
+        _at("/console/inbox/{inbound_id}", post=inbox.decide),
+        _at("/console/evidence", get=console_evidence.show_form, post=console_evidence.show_evidence),
         # Machines
         _at("/health/live", get=health.live),
         _at("/health/ready", get=health.ready),
@@ -111,6 +130,7 @@ def build_web(state: WebState) -> ASGIApp:
         base_url=state.ctx.policy.base_url,
         style_hash=state.pages.style_hash,
         allowed_hosts=state.settings.allowed_hosts,
+        form_origins=[origin_of(address) for address in state.settings.form_origins],
     )
     site = Starlette(routes=routes(), middleware=guards(rules), exception_handlers={HTTPException: answer})
     # A redirect would repeat the Host header (X4).

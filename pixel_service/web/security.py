@@ -44,6 +44,9 @@ class Rules:
     body_limit: int = 64 * KILOBYTE
     #: See `CrossSite`.
     cross_site: Sequence[str] = ("/v1/", "/u/")
+    #: Where the forms of the allow-list may post to, and that list as browsers name the sites.
+    forms: Sequence[str] = ("/newsletter/", "/whitepaper/")
+    form_origins: Sequence[str] = ()
     #: Pages that work with a cookie, and whose addresses are no secret.
     cookie_pages: str = "/console"
 
@@ -156,6 +159,7 @@ class CrossSite:
     1. `/v1/*`: passes. An API key or an allow-list of origins decides there, no cookie is read.
     2. `/u/*`: passes. RFC 8058 section 3.1: mail providers and mail programs POST there, from wherever they run; the token in
        the path is the authority, and an unsubscribe that is refused is worse than one that was forged.
+    `/newsletter/*`, `/whitepaper/*` with the `Origin` of a site of the allow-list: passes. Its page holds a copy of our form.
     3. `Sec-Fetch-Site` is there (every browser since 2023, on https and localhost): `same-origin` and `none` (the person
        themselves, e.g. by reload) pass, everything else is refused. It can not be set by a page.
     4. Else `Origin` is there: ours passes, any other is refused. `null` passes outside the console: it is what a browser
@@ -177,6 +181,8 @@ class CrossSite:
         if _starts(path, self.rules.cross_site):
             return True
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if _starts(path, self.rules.forms) and origin in self.rules.form_origins:
+            return True
         if site is not None:
             return site in {"same-origin", "none"}
         if origin == "null":

@@ -17,7 +17,9 @@ from pixel_service.domain.errors import InvalidFields, InvalidInput, NotFound, W
 from pixel_service.domain.signup import FIELD_LIMITS, Choice, Profile, parse_profile
 from pixel_service.domain.wordings import Newsletter, Offer, Whitepaper
 from pixel_service.i18n import format_moment
+from pixel_service.usecases import links
 from pixel_service.usecases.sign_up import SignUp, sign_up
+from pixel_service.web.api.origins import is_foreign_form
 from pixel_service.web.language import language_of
 from pixel_service.web.profile_fields import errors_of, profile_fields
 from pixel_service.web.views import Form, action, context_of, field_of, href, read_form, say, show
@@ -69,7 +71,7 @@ async def submit_form(request: Request, *, kind: str) -> Response:
                 language=language,
                 choices=choices,
                 profile=profile,
-                form_url=f"{ctx.policy.base_url}{_path(offer)}",
+                form_url=_form_url(request, offer),
                 notice_version=form.text("notice_version"),
             ),
         )
@@ -80,7 +82,14 @@ async def submit_form(request: Request, *, kind: str) -> Response:
     except WordingOutdated:
         return _form(request, offer, language, Filled(values=_values(form), outdated=True), status=409)
     valid_until = format_moment(received.confirm_before, language, ZoneInfo(ctx.policy.timezone))
-    return show(request, "check_mail", language=language, address=address.normalised, valid_until=valid_until)
+    return show(
+        request,
+        "check_mail",
+        language=language,
+        address=address.normalised,
+        valid_until=valid_until,
+        again=action(request, links.send_again_path(ctx, received.sign_up_id, received.confirm_before)),
+    )
 
 
 # --- what was posted ----------------------------------------------------------
@@ -91,6 +100,13 @@ def _offer(request: Request, kind: str) -> Offer:
     if offer is None:
         raise NotFound("offer")
     return offer
+
+
+def _form_url(request: Request, offer: Offer) -> str:
+    """Where the form stood: a page of ours, or the site of the allow-list that holds a copy of it."""
+    ctx, origin = context_of(request), request.headers.get("origin")
+    foreign = origin is not None and is_foreign_form(request, origin)
+    return str(origin) if foreign else f"{ctx.policy.base_url}{_path(offer)}"
 
 
 def _path(offer: Offer) -> str:

@@ -83,6 +83,29 @@ def test_an_upper_case_copy_is_another_spelling_and_not_read(tokens: Tokens) -> 
     assert tokens.read_pixel(tokens.mint_pixel(PixelId(SUBJECT)).upper()) is None
 
 
+def test_a_code_is_six_digits_of_one_subject_and_one_key(tokens: Tokens) -> None:
+    subjects = [encode_id(bytes([number] * 16)) for number in range(50)]
+    codes = [tokens.code(subject) for subject in subjects]
+    assert all(len(code) == 6 and code.isascii() and code.isdigit() for code in codes)
+    assert len(set(codes)) >= 49
+    assert codes != [Tokens([OLD_KEY]).code(subject) for subject in subjects]
+    assert tokens.code(SUBJECT) == tokens.code(SUBJECT)
+
+
+def test_a_code_is_taken_as_people_type_it_and_after_a_rotation_of_keys(tokens: Tokens) -> None:
+    code = tokens.code(SUBJECT)
+    assert tokens.is_code(SUBJECT, code)
+    assert tokens.is_code(SUBJECT, f" {code[:3]} {code[3:]} ")
+    assert Tokens([OLD_KEY, KEY]).is_code(SUBJECT, code)
+    assert not Tokens([OLD_KEY]).is_code(SUBJECT, code)
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    assert [
+        typed
+        for typed in ("", wrong, code[:5], code + "0", "１２３４５６", "x" * 9000)
+        if tokens.is_code(SUBJECT, typed)
+    ] == []
+
+
 @pytest.mark.parametrize("keys", [[], [b"short"], [KEY, b"short"]])
 def test_keys_must_be_long_enough(keys: list[bytes]) -> None:
     with pytest.raises(ValueError, match="32 bytes"):

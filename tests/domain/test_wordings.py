@@ -6,7 +6,7 @@ from pixel_service.catalogue import load_catalogue, packaged_catalogue
 from pixel_service.domain.consent import SERVICE, TRACKING_OPENS, Purpose, newsletter, whitepaper
 from pixel_service.domain.errors import NotFound
 from pixel_service.domain.wordings import Catalogue, Language, Wording, contrast, text_hash
-from tests.company import nordlicht
+from tests.company import nordlicht, terms
 
 DE = Language("de")
 BLOG = newsletter("blog")
@@ -14,7 +14,7 @@ BLOG = newsletter("blog")
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return load_catalogue(packaged_catalogue(), nordlicht())
+    return load_catalogue(packaged_catalogue(), nordlicht(), terms())
 
 
 def test_the_hash_is_the_sha256_of_the_exact_utf8_text() -> None:

@@ -63,7 +63,10 @@ class World:
         self.db, self.model, self.clock = db, Model(), Clock()
         self.relay = Relay(self.model, self.clock)
         made = replace(context(db, self.clock), catalogue=two_newsletters(), transport=self.relay)
-        self.ctx = replace(made, policy=replace(made.policy, lease=LEASE, confirmation_mails_per_day=20))
+        self.ctx = replace(
+            made,
+            policy=replace(made.policy, lease=LEASE, confirmation_mails_per_day=20, confirmation_mails_per_offer=20),
+        )
         self.desk = _desk()
         self.counted: list[str] = []
         self.recorder = self._recorder()

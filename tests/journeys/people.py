@@ -14,6 +14,10 @@ from tests.smtp_server import ReceivedMail, SmtpServer
 
 #: As an Apple Mail with images on would ask.
 MAIL_CLIENT = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+#: As a person's browser calls itself; the service asks programs for more.
+BROWSER = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
+}
 _LINK = re.compile(r"https?://[^\s\"'<>)]+")
 
 
@@ -77,7 +81,8 @@ class Person:
         for part in unticks:
             filled.untick(part)
         target = filled.action or str(page.url)
-        return await self.client.post(str(httpx.URL(str(page.url)).join(target)), data=filled.values)
+        target = str(httpx.URL(str(page.url)).join(target))
+        return await self.client.post(target, data=filled.values, headers=BROWSER)
 
     async def load_images(self, mail: ReceivedMail, user_agent: str = MAIL_CLIENT) -> None:
         for pixel in pixels(mail):

@@ -68,6 +68,7 @@ def values(mail: str, language: str = "en", **changes: object) -> dict[str, obje
             "requested_at": "22 November 2026, 10:15 CET",
             "expires_at": "29 November 2026, 10:15 CET",
             "confirm_url": f"{BASE}/c/token",
+            "code": "048213",
         },
         "welcome": {"confirmed": ["Network Blog", "Measuring"], "tracked_opens": True},
         "whitepaper": {
@@ -300,6 +301,13 @@ def test_the_confirmation_shows_wordings_time_expiry_and_what_to_do_otherwise(la
         assert all(
             fact in text for fact in ("22 November 2026", "29 November 2026", "Network Blog", "Measuring", ignore)
         )
+
+
+def test_the_confirmation_prints_the_code_where_there_is_one() -> None:
+    for text in (visible(render("confirmation", "html")), render("confirmation", "txt")):
+        assert "If the page asks for a code, it is: 048213" in " ".join(text.split())
+    for text in (visible(render("confirmation", "html", code="")), render("confirmation", "txt", code="")):
+        assert "code" not in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

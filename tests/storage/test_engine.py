@@ -270,3 +270,18 @@ async def test_a_server_or_database_that_is_not_there_means_not_stored(new_postg
     database = Database(f"{server}/nowhere" if change == "/nowhere" else f"postgresql://postgres@127.0.0.1:1/{name}")
     await refused(database)
     await database.close()
+
+
+# --- outside transactions -------------------------------------------------------------------------------------------
+
+
+async def test_what_is_said_outside_a_transaction_acts_at_once_and_later_writes_are_transactions_again(
+    db: Database,
+) -> None:
+    async with db.exclusive() as connection:
+        await insert_user(connection, ADA)
+        assert await count(db) == 1
+    async with db.write() as connection:
+        await insert_user(connection, "bo@example.com")
+        await connection.rollback()
+    assert await count(db) == 1

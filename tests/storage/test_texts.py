@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from pixel_service.app import catalogue_of
 from pixel_service.domain.errors import PublishedTextChanged
 from pixel_service.domain.wordings import Catalogue
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import published_texts
-from pixel_service.storage.texts import publish
-from tests.builders import BLOG, catalogue, context, with_new_texts
+from pixel_service.storage.texts import NOTICE, find, publish
+from tests.builders import BLOG, catalogue, context, settings, with_new_texts
 from tests.tracked_mail import NOW
 
 
@@ -79,3 +80,14 @@ async def test_several_services_may_start_at_once(db: Database, database_url: st
     await asyncio.gather(*(start(each, catalogue()) for each in (db, other, db, other)))
     await other.close()
     assert (await kept(db)).keys() == catalogue().published_texts().keys()
+
+
+async def test_a_changed_setting_publishes_a_new_notice_beside_the_old_one(db: Database) -> None:
+    before, after = (catalogue_of(settings(recording_window_days=days)) for days in ("30", "14"))
+    for texts in (before, after, before):
+        await start(db, texts)
+    async with db.read() as connection:
+        for texts in (before, after):
+            assert await find(connection, NOTICE, texts.notice_version, "de") == texts.notice("de").text
+        assert await find(connection, NOTICE, "2000-01", "de") is None
+    assert before.notice_version != after.notice_version

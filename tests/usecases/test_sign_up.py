@@ -78,22 +78,56 @@ async def test_what_somebody_else_types_changes_no_choice_on_record(ctx: Context
     assert (row.first_name, row.language) == ("Anna", "de")
 
 
+def asking_often(ctx: Context) -> Context:
+    return replace(ctx, policy=replace(ctx.policy, confirmation_mails_per_offer=20))
+
+
 async def test_an_address_gets_three_questions_a_day_and_no_more(ctx: Context, clock: Clock) -> None:
+    often = asking_often(ctx)
     for _ in range(5):
-        await ask(ctx, ANNA, BLOG)
+        await ask(often, ANNA, BLOG)
     assert await queued(ctx) == ["confirmation"] * 3
     clock.move(timedelta(days=1, seconds=1))
-    await ask(ctx, ANNA, BLOG)
+    await ask(often, ANNA, BLOG)
     assert await queued(ctx) == ["confirmation"] * 4
+
+
+async def test_a_form_asks_for_the_same_thing_once_a_day(ctx: Context, clock: Clock) -> None:
+    for _ in range(3):
+        await ask(ctx, ANNA, BLOG)
+    assert await queued(ctx) == ["confirmation"]
+    await ask(ctx, ANNA, BLOG, GLASFASER)
+    assert await queued(ctx) == ["confirmation"] * 2
+    clock.move(timedelta(days=1, seconds=1))
+    await ask(ctx, ANNA, BLOG)
+    assert await queued(ctx) == ["confirmation"] * 3
+
+
+async def test_sign_ups_that_sent_no_mail_do_not_use_up_the_limit(ctx: Context) -> None:
+    await join(ctx, ANNA, BLOG)
+    for _ in range(9):
+        await ask(ctx, ANNA, BLOG)
+    await ask(ctx, ANNA, GLASFASER)
+    assert (await queued(ctx)).count("confirmation") == 2
+
+
+async def test_what_was_answered_may_be_asked_again_the_same_day(ctx: Context) -> None:
+    person = await join(ctx, ANNA, BLOG)
+    await withdraw_all(ctx, person, Source.PREFERENCES_PAGE)
+    await ask(ctx, ANNA, BLOG)
+    assert (await queued(ctx)).count("confirmation") == 2
 
 
 async def test_forms_sent_at_the_same_moment_can_not_flood_an_inbox(
     ctx: Context, db: Database, other: Database
 ) -> None:
-    await asyncio.gather(*(ask(replace(ctx, db=database), ANNA, BLOG) for database in (db, other) * 6))
+    often = asking_often(ctx)
+    await asyncio.gather(*(ask(replace(often, db=database), ANNA, BLOG) for database in (db, other) * 6))
     assert await queued(ctx) == ["confirmation"] * 3
+    await asyncio.gather(*(ask(replace(ctx, db=database), "bo@example.com", BLOG) for database in (db, other) * 3))
+    assert await queued(ctx) == ["confirmation"] * 4
     async with db.read() as connection:
-        assert len((await connection.execute(select(subscribers))).all()) == 1
+        assert len((await connection.execute(select(subscribers))).all()) == 2
 
 
 async def test_a_whitepaper_already_confirmed_comes_again_once_a_day(ctx: Context, clock: Clock) -> None:

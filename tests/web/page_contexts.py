@@ -53,7 +53,15 @@ SIGN_UP: Values = {
     "privacy_href": "/privacy?lang=de",
     "action": "/newsletter/blog",
 }
+NOTICE = [
+    ("p", "Fassung."),
+    ("h2", "Wer"),
+    ("dl", [("Verantwortlich", "Wir, siehe https://nordlicht.example")]),
+    ("h3", "Was"),
+    ("ul", ["Eins", "Zwei"]),
+]
 CONFIRM: Values = {
+    "code": "",
     "choices": [choice("newsletter-blog", checked=True), choice("tracking-opens", checked=True)],
     "requested_at": MOMENT,
     "action": "/c/abcdefghijklmnopqrstuvwxyz",
@@ -66,8 +74,40 @@ CAMPAIGN: Values = {
     "clients": [{"label": "Outlook", "opens": 377}],
     "withdrawn_since": "Seither haben 12 Personen widerrufen.",
 }
+MAIL: Values = {
+    "subject": "AW: Neues",
+    "sender": "anna@beispiel.example",
+    "received_at": MOMENT,
+    "excerpt": "Guten Tag,\n\nkann ich mich abmelden?",
+    "address": "anna@beispiel.example",
+    "known": True,
+    "action": "/console/inbox/x",
+}
 LISTED = {"href": "/console/campaigns/x", "name": "Blog November", "sent_at": MOMENT}
 COUNTED = {"sent": 12480, "tracked": 4310, "unique": 1129, "machine": 388}
+#: As `usecases.evidence_document` makes it; plain, so that every text in it can be spoiled.
+PROOF: Values = {
+    "title": "Nachweis der Einwilligung: anna@beispiel.example",
+    "facts": [{"label": "Grund", "value": "Anfrage 17", "exact": False}],
+    "sections": [
+        {"title": "Kurz gefasst", "paragraphs": [LONG], "facts": [], "quotes": [], "steps": []},
+        {
+            "title": "Alle Einträge",
+            "paragraphs": [],
+            "facts": [{"label": "SHA-256", "value": "0" * 64, "exact": True}],
+            "quotes": [{"title": "Wortlaut", "text": LONG}],
+            "steps": [{"title": "1. Angefragt", "facts": [{"label": "Wann", "value": MOMENT, "exact": False}]}],
+        },
+    ],
+}
+EVIDENCE: Values = {
+    "action": "/console/evidence",
+    "allowed": True,
+    "unknown": False,
+    "error": None,
+    "address": "",
+    "reason": "",
+}
 
 #: template -> the states it is seen in
 PAGES: Mapping[str, tuple[Values, ...]] = {
@@ -89,9 +129,10 @@ PAGES: Mapping[str, tuple[Values, ...]] = {
         },
         {**SIGN_UP, "profile_fields": []},
     ),
-    "check_mail": ({"address": "anna@beispiel.example", "valid_until": MOMENT},),
+    "check_mail": ({"address": "anna@beispiel.example", "valid_until": MOMENT, "again": "/c/abc/resend"},),
     "mail_sent": ({},),
-    "confirm": (CONFIRM,),
+    "confirm": (CONFIRM, {**CONFIRM, "code": "asked"}, {**CONFIRM, "code": "wrong"}),
+    "code_locked": ({"action": "/c/abc/resend"},),
     "confirmed": (
         {
             "confirmed": ["Netzwerk-Blog"],
@@ -112,6 +153,7 @@ PAGES: Mapping[str, tuple[Values, ...]] = {
             ],
             "action": "/p/x",
             "stop_all_action": "/p/x/stop",
+            "receipt_href": None if outdated else "/p/x/receipt.jsonld",
             "saved": saved,
             "mail_sent": mail_sent,
             "outdated": outdated,
@@ -140,11 +182,24 @@ PAGES: Mapping[str, tuple[Values, ...]] = {
     ),
     "download_expired": ({"action": "/d/x"}, {"action": None}),
     "privacy": (
-        {"notice": [("", ["Fassung."]), ("Wer", ["Wir, siehe https://nordlicht.example"])], "version": "2026-11"},
+        {"notice": NOTICE, "version": "2026-11-3f9c01ab", "current_href": None},
+        {"notice": NOTICE, "version": "2026-05-0123abcd", "current_href": "/privacy?lang=de"},
     ),
     "imprint": ({},),
     "error": ({"status": 404, "title": "Diese Seite gibt es nicht", "detail": "Bitte prüfen Sie die Adresse."},),
     "console/login": ({"error": None, "next": "/console/"}, {"error": "Passt nicht zusammen.", "next": "/console/"}),
     "console/campaigns": ({"campaigns": [{**LISTED, **COUNTED}]}, {"campaigns": []}),
+    "console/inbox": (
+        {"mails": [MAIL, {**MAIL, "known": False}], "said": "Erledigt.", "tone": "good", "more": "Noch 3."},
+        {"mails": [], "said": "", "tone": "", "more": ""},
+    ),
+    "console/evidence": (
+        EVIDENCE,
+        {**EVIDENCE, "error": "Bitte prüfen.", "address": "anna@", "reason": "Anfrage 17"},
+        {**EVIDENCE, "unknown": True},
+        {**EVIDENCE, "allowed": False},
+    ),
+    "console/evidence_shown": ({"document": PROOF},),
+    "evidence_file": ({"document": PROOF},),
     "console/campaign": (CAMPAIGN, {**CAMPAIGN, "timeline": [], "clients": []}),
 }

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default as modern
 
 import pytest
 from httpx import AsyncClient
@@ -13,6 +15,7 @@ from pixel_service.domain.consent import Act, State
 from pixel_service.domain.messages import SubscriberId
 from pixel_service.domain.tokens import Tokens
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.links import stop_tracking_url, unsubscribe_url
 from pixel_service.usecases.withdraw import Source, withdraw
 from tests.access import Clock
 from tests.builders import (
@@ -21,9 +24,13 @@ from tests.builders import (
     GLASFASER,
     KEY,
     OPENS,
+    Relay,
     ask,
     confirm_link,
+    deliver,
     dump,
+    join,
+    last_sign_up,
     ledger_of,
     queued,
     states_of,
@@ -279,3 +286,127 @@ async def test_the_page_after_asking_again_offers_languages_at_an_address_that_c
     (english,) = re.findall(r'href="([^"]+lang=en)" lang="en"', answer.text)
     assert BASE_URL + english.partition("?")[0] == link
     assert (await visitor.get(english)).status_code == 200
+
+
+# --- a program that presses the button (S14) -----------------------------------------------------------------------------
+
+HEADLESS = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "HeadlessChrome/142.0.0.0 Safari/537.36"
+}
+MACHINES = [HEADLESS, {"User-Agent": "Barracuda Sentinel"}, {"User-Agent": ""}, {"User-Agent": "Mozilla/5.0"}]
+YES = {"newsletter-blog": "yes", "act": "confirm"}
+
+
+async def mailed(ctx: Context) -> tuple[SubscriberId, str, str]:
+    """Somebody asked, the relay took the mail: their id, and link and code as the mail says them."""
+    person = await ask(ctx, ADA, BLOG, OPENS)
+    await deliver(ctx)
+    return person, await confirm_link(ctx, person), await code_of(ctx, person)
+
+
+async def code_of(ctx: Context, person: SubscriberId) -> str:
+    return ctx.tokens.code((await last_sign_up(ctx, person)).sign_up_id)
+
+
+def another(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06}"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+async def test_a_program_that_presses_at_once_is_asked_for_the_code_of_the_mail(
+    ctx: Context, visitor: AsyncClient, relay: Relay, clock: Clock, machine: dict[str, str]
+) -> None:
+    person, link, code = await mailed(ctx)
+    before = await dump(ctx.db)
+    clock.move(timedelta(seconds=119))
+    asked = await visitor.post(link, data=YES, headers=machine)
+    assert asked.status_code == 403
+    assert await dump(ctx.db) == before
+    shown = form(asked.text)
+    assert shown.values["code"] == ""
+    assert {"newsletter-blog", "tracking-opens"} & shown.values.keys() == {"newsletter-blog"}
+    assert "<script" not in asked.text
+
+    printed = message_from_bytes(relay.taken[-1].data, policy=modern)
+    assert all(code in part.get_content() for part in printed.iter_parts())
+    done = await visitor.post(shown.action, data=shown.values | {"code": code, "act": "confirm"}, headers=machine)
+    assert done.status_code == 200
+    assert await states_of(ctx, person) == {BLOG: State.GIVEN, OPENS: State.REFUSED}
+
+
+async def test_a_program_that_is_faster_than_the_relays_answer_is_asked_too(visitor: AsyncClient, ctx: Context) -> None:
+    person = await ask(ctx, ADA, BLOG)
+    answer = await visitor.post(await confirm_link(ctx, person), data=YES, headers=HEADLESS)
+    assert answer.status_code == 403
+    assert await states_of(ctx, person) == {BLOG: State.REQUESTED}
+
+
+async def test_people_are_never_asked_and_programs_only_at_first(
+    visitor: AsyncClient, ctx: Context, clock: Clock
+) -> None:
+    person, link, _ = await mailed(ctx)
+    assert 'name="code"' not in (await visitor.get(link, headers=HEADLESS)).text
+    assert (await visitor.post(link, data=YES)).status_code == 200
+    assert (await states_of(ctx, person))[BLOG] is State.GIVEN
+
+    slow = await ask(ctx, "bo@example.com", BLOG)
+    await deliver(ctx)
+    clock.move(timedelta(seconds=120))
+    assert (await visitor.post(await confirm_link(ctx, slow), data=YES, headers=HEADLESS)).status_code == 200
+    assert await states_of(ctx, slow) == {BLOG: State.GIVEN}
+
+
+async def test_five_wrong_codes_close_a_link_to_programs_until_a_new_mail(
+    visitor: AsyncClient, ctx: Context, clock: Clock
+) -> None:
+    person, link, code = await mailed(ctx)
+    for _ in range(9):
+        assert (await visitor.post(link, data=YES, headers=HEADLESS)).status_code == 403
+    answers = [await visitor.post(link, data=YES | {"code": another(code)}, headers=HEADLESS) for _ in range(5)]
+    assert {answer.status_code for answer in answers} == {403}
+    assert "Das ist nicht der Code" in answers[0].text
+    assert "Zu viele falsche Codes" in answers[-1].text
+    clock.move(timedelta(hours=1))
+    right = await visitor.post(link, data=YES | {"code": code}, headers=HEADLESS)
+    assert right.status_code == 403
+    assert (await states_of(ctx, person))[BLOG] is State.REQUESTED
+
+    await visitor.post(form(right.text).action, headers=HEADLESS)
+    await deliver(ctx)
+    fresh = await confirm_link(ctx, person)
+    assert fresh != link
+    assert await code_of(ctx, person) != code
+    done = await visitor.post(fresh, data=YES | {"code": await code_of(ctx, person)}, headers=HEADLESS)
+    assert done.status_code == 200
+    assert (await states_of(ctx, person))[BLOG] is State.GIVEN
+
+
+async def test_wrong_codes_of_a_program_do_not_burn_the_link_for_the_person(visitor: AsyncClient, ctx: Context) -> None:
+    person, link, code = await mailed(ctx)
+    for _ in range(6):
+        await visitor.post(link, data=YES | {"code": another(code)}, headers=HEADLESS)
+    assert (await visitor.post(link, data=YES)).status_code == 200
+    assert (await states_of(ctx, person))[BLOG] is State.GIVEN
+
+
+async def test_codes_guessed_at_once_are_all_counted(visitor: AsyncClient, ctx: Context) -> None:
+    person, link, code = await mailed(ctx)
+    await asyncio.gather(*(visitor.post(link, data=YES | {"code": another(code)}, headers=HEADLESS) for _ in range(8)))
+    assert (await last_sign_up(ctx, person)).wrong_codes == 5
+
+
+async def test_without_step_up_nobody_is_asked_and_the_mail_prints_no_code(ctx: Context, relay: Relay) -> None:
+    off = replace(ctx, policy=replace(ctx.policy, step_up=False))
+    person, link, code = await mailed(off)
+    assert code.encode() not in relay.taken[-1].data
+    async with web(off) as visitor:
+        assert (await visitor.post(link, data=YES, headers=HEADLESS)).status_code == 200
+    assert (await states_of(ctx, person))[BLOG] is State.GIVEN
+
+
+async def test_a_withdrawal_never_asks_for_anything(visitor: AsyncClient, ctx: Context) -> None:
+    person = await join(ctx, ADA, BLOG, OPENS)
+    for link in (stop_tracking_url(ctx, person), unsubscribe_url(ctx, person, BLOG)):
+        assert (await visitor.post(link, headers={"User-Agent": ""})).status_code == 200
+    assert await states_of(ctx, person) == {BLOG: State.WITHDRAWN, OPENS: State.WITHDRAWN}

@@ -5,9 +5,12 @@ from dataclasses import replace
 
 from httpx import AsyncClient
 
+from pixel_service.catalogue import load_catalogue, packaged_catalogue
+from pixel_service.storage.texts import publish
 from pixel_service.usecases.context import Context
-from pixel_service.web.notice import sections
+from pixel_service.web.notice import blocks
 from tests.builders import web
+from tests.company import nordlicht, terms
 
 
 async def test_the_notice_is_shown_in_both_languages_with_its_version(visitor: AsyncClient, ctx: Context) -> None:
@@ -20,13 +23,39 @@ async def test_the_notice_is_shown_in_both_languages_with_its_version(visitor: A
         assert page.text.count("<h1>") == 1
 
 
-def test_every_paragraph_of_the_notice_is_shown_below_its_heading() -> None:
-    text = "# Title\n\nBefore.\n\n## One\n\nFirst\nline.\n\nSecond.\n\n## Two\n\nThird."
-    assert sections(text) == [("", ["Before."]), ("One", ["First line.", "Second."]), ("Two", ["Third."])]
+def test_headings_paragraphs_and_lists_of_a_notice_are_told_apart() -> None:
+    text = "# Title\n\nBefore.\n\n## One\n\nFirst\nline.\n\n### Two\n\n- **Who:** we,\n  you: all\n- **Why:** so\n\n- a **b:** c\n- d"
+    assert blocks(text) == [
+        ("p", "Before."),
+        ("h2", "One"),
+        ("p", "First line."),
+        ("h3", "Two"),
+        ("dl", [("Who", "we, you: all"), ("Why", "so")]),
+        ("ul", ["a **b:** c", "d"]),
+    ]
 
 
-def test_a_notice_that_begins_with_a_heading_has_no_empty_section() -> None:
-    assert sections("# Title\n\n## One\n\nFirst.") == [("One", ["First."])]
+def test_a_notice_of_the_sample_is_understood_to_the_last_line(ctx: Context) -> None:
+    for notice in ctx.catalogue.notices.values():
+        assert not re.search(r"\*\*|(?m:^#|^- )", " ".join(str(content) for _, content in blocks(notice.text)))
+
+
+async def test_what_was_shown_earlier_can_be_read_as_it_was(ctx: Context) -> None:
+    old = load_catalogue(packaged_catalogue(), nordlicht(phone="+49 40 999"), terms())
+    for catalogue in (old, ctx.catalogue):
+        async with ctx.db.write() as connection:
+            await publish(connection, catalogue, at=ctx.clock())
+    async with web(ctx) as visitor:
+        today = await visitor.get("/privacy?lang=en")
+        earlier = await visitor.get(f"/privacy?lang=en&version={old.notice_version}")
+        same = await visitor.get(f"/privacy?lang=en&version={ctx.catalogue.notice_version}")
+        for unknown in ("2000-01", "x" * 30, "%00", ""):
+            assert (await visitor.get(f"/privacy?version={unknown}")).status_code == 404
+    assert "+49 40 999" in earlier.text
+    assert "This is an earlier version" in earlier.text
+    assert '<meta name="robots" content="noindex">' in earlier.text
+    assert "+49 40 999" not in today.text
+    assert same.text == today.text
 
 
 async def test_the_imprint_names_the_company(visitor: AsyncClient, ctx: Context) -> None:

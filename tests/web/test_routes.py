@@ -17,7 +17,14 @@ from tests.access import Clock
 from tests.builders import BASE_URL, BLOG, GLASFASER, OPENS, ask, confirm_link, dump, join, web
 
 ROUTES = [route for route in routes() if isinstance(route, Route)]
-EXAMPLES = {"slug": "blog", "token": "abcdefgh", "kind": "newsletter", "send_id": "a" * 26, "campaign_id": "a" * 26}
+EXAMPLES = {
+    "slug": "blog",
+    "token": "abcdefgh",
+    "kind": "newsletter",
+    "send_id": "a" * 26,
+    "campaign_id": "a" * 26,
+    "inbound_id": "a" * 26,
+}
 PAGES = ("/", "/newsletter/blog", "/privacy", "/imprint", "/c/abcdefgh", "/p/abcdefgh", "/u/abcdefgh", "/nowhere")
 
 

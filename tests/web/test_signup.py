@@ -21,6 +21,7 @@ from tests.builders import (
     OPENS,
     Relay,
     catalogues,
+    confirm_link,
     deliver,
     dump,
     join,
@@ -308,7 +309,10 @@ async def test_every_address_gets_the_same_answer(visitor: AsyncClient, ctx: Con
     answers.append(await fill_in(visitor, "newsletter", "tracking"))
     await withdraw(ctx, person, {BLOG}, Source.PREFERENCES_PAGE)
     answers.append(await fill_in(visitor, "newsletter", "tracking"))
-    assert len({(answer.status_code, answer.text, tuple(answer.headers.items())) for answer in answers}) == 1
+    # The button that asks for the mail again names the request, which everybody has.
+    texts = [re.sub(r"/c/[a-z2-7]{70,}/resend", "/c/TOKEN/resend", answer.text) for answer in answers]
+    assert all("/c/TOKEN/resend" in text for text in texts)
+    assert len({(a.status_code, text, tuple(a.headers.items())) for a, text in zip(answers, texts, strict=True)}) == 1
     assert answers[0].status_code == 200
 
 
@@ -332,7 +336,36 @@ async def test_who_has_confirmed_gets_no_further_confirmation_mail(visitor: Asyn
 async def test_a_form_can_not_flood_a_mailbox(visitor: AsyncClient, ctx: Context) -> None:
     for _ in range(10):
         assert (await fill_in(visitor, "newsletter")).status_code == 200
+    assert await queued(ctx) == ["confirmation"]
+
+
+async def test_the_page_after_the_form_sends_the_mail_again_as_often_as_an_address_may_get_it(
+    visitor: AsyncClient, ctx: Context
+) -> None:
+    page = form((await fill_in(visitor, "newsletter")).text)
+    answers = [await visitor.post(page.action) for _ in range(5)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
     assert await queued(ctx) == ["confirmation"] * 3
+    link = await confirm_link(ctx, await person_of(ctx, ADA))
+    assert (await visitor.post(link, data={"newsletter-blog": "yes"})).status_code == 200
+    assert (await visitor.get(page.action.partition("/resend")[0])).status_code == 404
+
+
+async def test_asking_again_for_somebody_who_has_confirmed_or_left_sends_nothing(
+    visitor: AsyncClient, ctx: Context
+) -> None:
+    first = form((await fill_in(visitor, "newsletter")).text)
+    person = await person_of(ctx, ADA)
+    await visitor.post(await confirm_link(ctx, person), data={"newsletter-blog": "yes"})
+    second = form((await fill_in(visitor, "newsletter")).text)
+    mails = await queued(ctx)
+    for page in (first, second):
+        assert (await visitor.post(page.action)).status_code == 200
+    await withdraw(ctx, person, {BLOG}, Source.PREFERENCES_PAGE)
+    mails.append("goodbye")
+    await visitor.post(first.action)
+    assert await queued(ctx) == mails
 
 
 # --- the mail that follows --------------------------------------------------------

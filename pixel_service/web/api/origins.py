@@ -48,16 +48,22 @@ def demand_known(request: Request) -> None:
 
 def demand_own_page(request: Request, form_url: str) -> None:
     """Evidence names the page a form stood on: a page of the origin that sent it. Raises `InvalidInput`."""
-    if _origin_of(form_url) != request.headers.get("origin"):
+    if origin_of(form_url) != request.headers.get("origin"):
         raise InvalidInput("form_url", "must be a page of the origin that sends the form")
 
 
 def is_known(request: Request, origin: str) -> bool:
     settings: Settings = request.app.state.settings
-    return origin in {_origin_of(address) for address in (settings.base_url, *settings.form_origins)}
+    return origin in {origin_of(address) for address in (settings.base_url, *settings.form_origins)}
 
 
-def _origin_of(address: str) -> str:
+def is_foreign_form(request: Request, origin: str) -> bool:
+    """Whether this is another site of the allow-list."""
+    settings: Settings = request.app.state.settings
+    return origin in {origin_of(address) for address in settings.form_origins} - {origin_of(settings.base_url)}
+
+
+def origin_of(address: str) -> str:
     """As a browser writes it: lower case, without the port that the scheme implies, without a path."""
     parts = urlsplit(address.lower())
     return f"{parts.scheme}://{parts.netloc.removesuffix({'https': ':443', 'http': ':80'}[parts.scheme])}"

@@ -1,0 +1,79 @@
+"""The proof as data: everything the readable document says, for programs and archives, and the mails byte by byte."""
+
+from base64 import b64encode
+from dataclasses import asdict
+from datetime import datetime
+
+from pixel_service.domain.evidence import Evidence, PurposeProof, ReadMail, Statement
+
+#: Named in the record, so that a reader years later knows what it holds.
+FORMAT = "pixel-service evidence 1"
+Record = dict[str, object]
+
+
+def as_record(evidence: Evidence) -> Record:
+    """Ready for `json.dumps`; times are ISO 8601 in UTC."""
+    covered = evidence.chain.covered
+    return {
+        "format": FORMAT,
+        "address": evidence.address,
+        "subscriber_id": evidence.subscriber_id,
+        "made_at": _time(evidence.at),
+        "asked_for_by": evidence.by,
+        "reason": evidence.reason,
+        "purposes": [_purpose(proof) for proof in evidence.purposes],
+        "confirmation_mails": [_mail(mail) for mail in evidence.mails],
+        "ledger_entries": [_entry(one) for one in evidence.statements],
+        "chain": {
+            "entries": evidence.chain.entries,
+            "public_key": evidence.chain.public_key,
+            "checkpoint": asdict(covered) | {"at": _time(covered.at)} if covered else None,
+        },
+        "ip_addresses": "neither stored nor needed",
+    }
+
+
+def _purpose(proof: PurposeProof) -> Record:
+    text = proof.text
+    return {
+        "purpose": proof.purpose,
+        "state": proof.state,
+        "consent_stands": proof.valid,
+        "requested_at": _at(proof.requested),
+        "confirmed_at": _at(proof.confirmed),
+        "withdrawn_at": _at(proof.withdrawn),
+        "wording": {
+            "version": text.version,
+            "language": text.language,
+            "sha256": text.hash,
+            "text": text.shown.text if text.shown else None,
+            "text_matches": text.matches,
+        }
+        if text
+        else None,
+        "notice_version": proof.requested.text("notice_version") if proof.requested else None,
+    }
+
+
+def _mail(mail: ReadMail) -> Record:
+    return {
+        "sent_at": _time(mail.sent.sent_at),
+        "relay_reply": mail.sent.relay_reply,
+        "headers": [list(header) for header in mail.headers],
+        "text": mail.text,
+        "sha256": mail.sent.hash,
+        "in_ledger": mail.in_ledger,
+        "source_base64": b64encode(mail.sent.data).decode(),
+    }
+
+
+def _entry(one: Statement) -> Record:
+    return asdict(one.entry) | {"at": _time(one.entry.at), "intact": one.intact}
+
+
+def _at(one: Statement | None) -> str | None:
+    return _time(one.entry.at) if one else None
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat()

@@ -1,0 +1,79 @@
+"""The whole proof for one address, opened with a reason and on record (E5, A1)."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+
+from pixel_service.domain.address import Address
+from pixel_service.domain.evidence import (
+    Chain,
+    Evidence,
+    ReadMail,
+    SentMail,
+    Statement,
+    names_mail,
+    prove,
+    read,
+    texts_named,
+)
+from pixel_service.domain.messages import SubscriberId
+from pixel_service.mail.read_back import read_back
+from pixel_service.storage import audit, checkpoints, evidence, ledger, subscribers
+from pixel_service.storage.audit import Look
+from pixel_service.storage.engine import Connection
+from pixel_service.usecases.checkpoints import public_keys
+from pixel_service.usecases.context import Context
+
+#: In the audit log.
+ACT = "evidence"
+#: Whoever reads the proof must not be able to press the person's button.
+_CONFIRM_LINK = re.compile(r"(/c/[a-z2-7]{8})[a-z2-7]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    address: Address
+    #: Why somebody may know; kept in the audit log.
+    reason: str
+    #: As the audit log names people.
+    by: str
+
+
+async def gather(ctx: Context, inquiry: Inquiry) -> Evidence | None:
+    """None for an address that is not on record; that somebody asked is on record all the same. A write transaction,
+    because no look may go without its row in the audit log."""
+    key = inquiry.address.key
+    async with ctx.db.write() as connection:
+        known = (await subscribers.find(connection, [key])).get(key)
+        subject = known.subscriber_id if known else keyed_hash(ctx, inquiry.address)
+        look = Look(at=ctx.clock(), who=inquiry.by, act=ACT, subject=subject, reason=inquiry.reason)
+        await audit.record(connection, look)
+        return await _evidence(ctx, connection, inquiry, known.subscriber_id) if known else None
+
+
+def keyed_hash(ctx: Context, address: Address) -> str:
+    """Names an address nobody can guess back without the secret key; equal for equal addresses under one key."""
+    secret = ctx.tokens.secrets_for("audit log")[0]
+    return "hash:" + hmac.digest(secret, address.key.encode(), hashlib.sha256).hex()
+
+
+async def _evidence(ctx: Context, connection: Connection, inquiry: Inquiry, subscriber_id: SubscriberId) -> Evidence:
+    statements = read(await ledger.entries_of(connection, subscriber_id))
+    head = await ledger.head(connection)
+    return Evidence(
+        address=inquiry.address.normalised,
+        subscriber_id=subscriber_id,
+        at=ctx.clock(),
+        by=inquiry.by,
+        reason=inquiry.reason,
+        purposes=prove(statements, await evidence.texts_of(connection, texts_named(statements))),
+        mails=tuple(_read(statements, mail) for mail in await evidence.mails_of(connection, subscriber_id)),
+        chain=Chain(entries=head.seq, covered=await checkpoints.newest(connection), public_key=public_keys(ctx)[0]),
+    )
+
+
+def _read(statements: list[Statement], mail: SentMail) -> ReadMail:
+    headers, text = read_back(mail.data)
+    shortened = _CONFIRM_LINK.sub(r"\1…", text)
+    return ReadMail(sent=mail, headers=headers, text=shortened, in_ledger=names_mail(statements, mail))

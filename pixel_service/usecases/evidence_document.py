@@ -36,6 +36,8 @@ _WAYS: Mapping[str, str] = {
     "unsubscribe_page": "on the unsubscribe page, reached by a link in a mail",
     "stop_tracking_page": "on the page that stops the measuring, reached by a link in a mail",
     "preferences_page": "on the preference page, reached by a link in a mail",
+    "mail": "by e-mail",
+    "operator": "by e-mail, carried out by a colleague who read it",
 }
 _FIELDS: Mapping[str, str] = {
     "address": "E-mail address",

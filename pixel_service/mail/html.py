@@ -63,7 +63,7 @@ def inlined(source: str) -> str:
         raise ContentInvalid("html", "a mail has no frames")
     # To the parser its content is text, to a mail program it is not: nothing here would know what it shows.
     if "<noscript" in document and any(token.name == "noscript" for token in tokens(document)):
-        raise ContentInvalid("html", "<noscript> with a '<' inside of its tag")
+        raise ContentInvalid("html", "<noscript> where it can not be taken out")
     return document
 
 

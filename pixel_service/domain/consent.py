@@ -5,7 +5,7 @@ Who may raise an event (a link, a one-click header, an operator) is not decided 
 whether a request still stands is a fact of the sign-up, so a stale link never reaches this table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
@@ -81,21 +81,18 @@ class Decision:
 
 
 def decide(state: State, event: Event) -> Decision:
-    """The total table. A typed request never weakens or overwrites a recorded choice (S15):
-    from every state but unknown it is recorded as evidence and changes nothing."""
-    match event:
-        case Event.REQUEST:
-            return Decision(State.REQUESTED if state is State.UNKNOWN else state, Act.REQUESTED)
-        case Event.CONFIRMATION_SENT:
-            return Decision(state, Act.CONFIRMATION_SENT)
-        case Event.CONFIRM:
-            return _confirm(state)
-        case Event.REFUSE:
-            return _refuse(state)
-        case Event.WITHDRAW:
-            return _withdraw(state)
-        case Event.EXPIRE:
-            return _expire(state)
+    """The total table: an event without its rule is a KeyError in the first test that enumerates it."""
+    return _RULES[event](state)
+
+
+def _request(state: State) -> Decision:
+    """A typed request never weakens or overwrites a recorded choice (S15): from every state but unknown it is recorded
+    as evidence and changes nothing."""
+    return Decision(State.REQUESTED if state is State.UNKNOWN else state, Act.REQUESTED)
+
+
+def _confirmation_sent(state: State) -> Decision:
+    return Decision(state, Act.CONFIRMATION_SENT)
 
 
 def _confirm(state: State) -> Decision:
@@ -124,6 +121,16 @@ def _expire(state: State) -> Decision:
     if state in VALID_STATES or state is State.REQUESTED:
         return Decision(State.EXPIRED, Act.EXPIRED)
     return Decision(state, None)
+
+
+_RULES: Mapping[Event, Callable[[State], Decision]] = {
+    Event.REQUEST: _request,
+    Event.CONFIRMATION_SENT: _confirmation_sent,
+    Event.CONFIRM: _confirm,
+    Event.REFUSE: _refuse,
+    Event.WITHDRAW: _withdraw,
+    Event.EXPIRE: _expire,
+}
 
 
 def is_valid(state: State) -> bool:

@@ -44,6 +44,12 @@ class State(StrEnum):
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    #: Was valid; kept and not used until the person lifts the restriction (GDPR Art. 18).
+    RESTRICTED = "restricted"
+    #: Said no for good (GDPR Art. 21). Only the person's own button gives it again.
+    OBJECTED = "objected"
+    #: The person is gone (GDPR Art. 17); whoever comes back is somebody new.
+    ERASED = "erased"
 
 
 #: The only states that unlock sending or tracking (E8). Everything else, doubt included, means no.
@@ -58,6 +64,12 @@ class Event(StrEnum):
     EXPIRE = "expire"
     #: The confirmation mail was taken by the relay: evidence only, it decides nothing.
     CONFIRMATION_SENT = "confirmation_sent"
+    RESTRICT = "restrict"
+    LIFT = "lift"
+    OBJECT = "object"
+    ERASE = "erase"
+    #: Consent given elsewhere, with its evidence (E9).
+    IMPORT = "import"
 
 
 class Act(StrEnum):
@@ -70,6 +82,11 @@ class Act(StrEnum):
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    RESTRICTED = "restricted"
+    LIFTED = "lifted"
+    OBJECTED = "objected"
+    ERASED = "erased"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +98,9 @@ class Decision:
 
 
 def decide(state: State, event: Event) -> Decision:
-    """The total table: an event without its rule is a KeyError in the first test that enumerates it."""
-    return _RULES[event](state)
+    """The total table: an event without its rule is a KeyError in the first test that enumerates it. Nothing follows
+    upon an erasure."""
+    return Decision(state, None) if state is State.ERASED else _RULES[event](state)
 
 
 def _request(state: State) -> Decision:
@@ -110,16 +128,43 @@ def _refuse(state: State) -> Decision:
 
 def _withdraw(state: State) -> Decision:
     """Withdrawal is recorded from every state, so that "stop" also stands against what was never given;
-    a second one changes nothing."""
-    if state is State.WITHDRAWN:
+    a second one changes nothing, and none weakens an objection."""
+    if state in {State.WITHDRAWN, State.OBJECTED}:
         return Decision(state, None)
     return Decision(State.WITHDRAWN, Act.WITHDRAWN)
 
 
 def _expire(state: State) -> Decision:
-    """Unused consent and unconfirmed requests lapse; a choice against something does not."""
+    """Unused consent and unconfirmed requests lapse; a choice against something does not, nor what is kept because the
+    person asked for it."""
     if state in VALID_STATES or state is State.REQUESTED:
         return Decision(State.EXPIRED, Act.EXPIRED)
+    return Decision(state, None)
+
+
+def _restrict(state: State) -> Decision:
+    """Only what may be used is put out of use. Recorded also where there is nothing to restrict: the person asked."""
+    if state is State.RESTRICTED:
+        return Decision(state, None)
+    return Decision(State.RESTRICTED if state in VALID_STATES else state, Act.RESTRICTED)
+
+
+def _lift(state: State) -> Decision:
+    return Decision(State.GIVEN if state is State.RESTRICTED else state, Act.LIFTED)
+
+
+def _object(state: State) -> Decision:
+    return Decision(State.OBJECTED, None if state is State.OBJECTED else Act.OBJECTED)
+
+
+def _erase(_state: State) -> Decision:
+    return Decision(State.ERASED, Act.ERASED)
+
+
+def _import(state: State) -> Decision:
+    """Never over a choice on record, of whatever kind: the person made it here."""
+    if state in {State.UNKNOWN, State.REQUESTED}:
+        return Decision(State.GIVEN, Act.IMPORTED)
     return Decision(state, None)
 
 
@@ -130,6 +175,11 @@ _RULES: Mapping[Event, Callable[[State], Decision]] = {
     Event.REFUSE: _refuse,
     Event.WITHDRAW: _withdraw,
     Event.EXPIRE: _expire,
+    Event.RESTRICT: _restrict,
+    Event.LIFT: _lift,
+    Event.OBJECT: _object,
+    Event.ERASE: _erase,
+    Event.IMPORT: _import,
 }
 
 
@@ -146,4 +196,9 @@ EVENT_OF: Mapping[Act, Event] = {
     Act.REFUSED: Event.REFUSE,
     Act.WITHDRAWN: Event.WITHDRAW,
     Act.EXPIRED: Event.EXPIRE,
+    Act.RESTRICTED: Event.RESTRICT,
+    Act.LIFTED: Event.LIFT,
+    Act.OBJECTED: Event.OBJECT,
+    Act.ERASED: Event.ERASE,
+    Act.IMPORTED: Event.IMPORT,
 }

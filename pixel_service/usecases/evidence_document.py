@@ -20,6 +20,9 @@ _STATES: Mapping[State, str] = {
     State.REFUSED: "refused",
     State.WITHDRAWN: "withdrawn",
     State.EXPIRED: "expired",
+    State.RESTRICTED: "kept and not used, at the person's wish",
+    State.OBJECTED: "the person objected",
+    State.ERASED: "erased at the person's wish",
 }
 _ACTS: Mapping[Act, str] = {
     Act.REQUESTED: "A form was sent with this choice ticked",
@@ -29,6 +32,11 @@ _ACTS: Mapping[Act, str] = {
     Act.REFUSED: "The person left this choice unticked and confirmed the rest",
     Act.WITHDRAWN: "Consent was withdrawn",
     Act.EXPIRED: "The request or the consent lapsed",
+    Act.RESTRICTED: "The person restricted the use of their data",
+    Act.LIFTED: "The restriction was lifted",
+    Act.OBJECTED: "The person objected to direct marketing",
+    Act.ERASED: "The person's data was erased",
+    Act.IMPORTED: "The consent was imported with its evidence",
 }
 _WAYS: Mapping[str, str] = {
     "confirm_page": "by pressing the button on the page behind the link in the confirmation mail",

@@ -19,7 +19,7 @@ from pixel_service.domain.consent import (
     whitepaper,
 )
 
-U, Q, G, R, N, W, E = (
+U, Q, G, R, N, W, E, S, B, X = (
     State.UNKNOWN,
     State.REQUESTED,
     State.GIVEN,
@@ -27,6 +27,9 @@ U, Q, G, R, N, W, E = (
     State.REFUSED,
     State.WITHDRAWN,
     State.EXPIRED,
+    State.RESTRICTED,
+    State.OBJECTED,
+    State.ERASED,
 )
 
 #: state -> (after, act) per event, written out by hand so that a changed rule is seen here first.
@@ -39,8 +42,12 @@ TABLE: dict[Event, dict[State, tuple[State, Act | None]]] = {
         N: (N, Act.REQUESTED),
         W: (W, Act.REQUESTED),
         E: (E, Act.REQUESTED),
+        S: (S, Act.REQUESTED),
+        B: (B, Act.REQUESTED),
+        X: (X, None),
     },
-    Event.CONFIRMATION_SENT: {state: (state, Act.CONFIRMATION_SENT) for state in State},
+    Event.CONFIRMATION_SENT: {state: (state, Act.CONFIRMATION_SENT) for state in State if state is not X}
+    | {X: (X, None)},
     Event.CONFIRM: {
         U: (G, Act.CONFIRMED),
         Q: (G, Act.CONFIRMED),
@@ -49,6 +56,9 @@ TABLE: dict[Event, dict[State, tuple[State, Act | None]]] = {
         N: (G, Act.CONFIRMED),
         W: (G, Act.CONFIRMED),
         E: (G, Act.CONFIRMED),
+        S: (G, Act.CONFIRMED),
+        B: (G, Act.CONFIRMED),
+        X: (X, None),
     },
     Event.REFUSE: {
         U: (N, Act.REFUSED),
@@ -58,6 +68,9 @@ TABLE: dict[Event, dict[State, tuple[State, Act | None]]] = {
         N: (N, None),
         W: (W, None),
         E: (N, Act.REFUSED),
+        S: (S, None),
+        B: (B, None),
+        X: (X, None),
     },
     Event.WITHDRAW: {
         U: (W, Act.WITHDRAWN),
@@ -67,6 +80,9 @@ TABLE: dict[Event, dict[State, tuple[State, Act | None]]] = {
         N: (W, Act.WITHDRAWN),
         W: (W, None),
         E: (W, Act.WITHDRAWN),
+        S: (W, Act.WITHDRAWN),
+        B: (B, None),
+        X: (X, None),
     },
     Event.EXPIRE: {
         U: (U, None),
@@ -76,7 +92,26 @@ TABLE: dict[Event, dict[State, tuple[State, Act | None]]] = {
         N: (N, None),
         W: (W, None),
         E: (E, None),
+        S: (S, None),
+        B: (B, None),
+        X: (X, None),
     },
+    Event.RESTRICT: {
+        U: (U, Act.RESTRICTED),
+        Q: (Q, Act.RESTRICTED),
+        G: (S, Act.RESTRICTED),
+        R: (S, Act.RESTRICTED),
+        N: (N, Act.RESTRICTED),
+        W: (W, Act.RESTRICTED),
+        E: (E, Act.RESTRICTED),
+        S: (S, None),
+        B: (B, Act.RESTRICTED),
+        X: (X, None),
+    },
+    Event.LIFT: {state: (state, Act.LIFTED) for state in State if state is not X} | {S: (G, Act.LIFTED), X: (X, None)},
+    Event.OBJECT: dict.fromkeys(State, (B, Act.OBJECTED)) | {B: (B, None), X: (X, None)},
+    Event.ERASE: dict.fromkeys(State, (X, Act.ERASED)) | {X: (X, None)},
+    Event.IMPORT: {state: (state, None) for state in State} | {U: (G, Act.IMPORTED), Q: (G, Act.IMPORTED)},
 }
 
 
@@ -90,11 +125,11 @@ def test_only_given_and_renewed_unlock_anything() -> None:
     assert {state for state in State if is_valid(state)} == {State.GIVEN, State.RENEWED} == VALID_STATES
 
 
-def test_only_a_confirmation_leads_to_a_valid_state() -> None:
+def test_only_the_persons_own_act_or_its_imported_evidence_leads_to_a_valid_state() -> None:
     entered = {
         event for event in Event for state in State if not is_valid(state) and is_valid(decide(state, event).state)
     }
-    assert entered == {Event.CONFIRM}
+    assert entered == {Event.CONFIRM, Event.LIFT, Event.IMPORT}
 
 
 def test_a_typed_request_never_changes_a_recorded_choice() -> None:

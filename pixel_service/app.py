@@ -26,9 +26,13 @@ from pixel_service.mail.templates import MailTemplates, find_templates_folder
 from pixel_service.observability import Metrics
 from pixel_service.settings import Settings
 from pixel_service.storage.engine import Database
+from pixel_service.storage.journal import Journal
 from pixel_service.storage.migrations import migrate
+from pixel_service.storage.restoring import refuse_unfinished
 from pixel_service.storage.texts import publish
+from pixel_service.usecases import journal
 from pixel_service.usecases.context import Context, Policy
+from pixel_service.usecases.links import MY_DATA_REQUEST
 from pixel_service.usecases.receive_mail import Incoming, receive
 from pixel_service.usecases.record_opens import Recorder
 from pixel_service.web.logo import prepare_logo
@@ -79,6 +83,7 @@ def policy_of(settings: Settings) -> Policy:
         recording_window=timedelta(days=settings.recording_window_days),
         scrub_every=timedelta(minutes=settings.scrub_every_minutes),
         keep=periods_of(settings),
+        keep_journal=timedelta(days=settings.keep_journal_days),
         strip_foreign_pixels=settings.strip_foreign_pixels,
         data_locations=settings.data_locations,
         lease=timedelta(seconds=settings.lease_seconds),
@@ -95,6 +100,8 @@ def periods_of(settings: Settings) -> Periods:
         unused_consent=timedelta(days=settings.keep_unused_consent_days),
         strangers=timedelta(days=settings.keep_strangers_days),
         audit=timedelta(days=settings.keep_audit_days),
+        webhooks=timedelta(days=settings.keep_webhooks_days),
+        requests=timedelta(days=settings.keep_requests_days),
         evidence_years=settings.keep_evidence_years,
         timezone=settings.timezone,
     )
@@ -105,6 +112,7 @@ def terms_of(settings: Settings) -> Terms:
     return Terms(
         unsubscribe_address=settings.unsubscribe_address,
         data_locations=", ".join(settings.data_locations),
+        rights_url=f"{settings.base_url}{MY_DATA_REQUEST}",
         confirm_within=Span(settings.confirm_within_days, Unit.DAYS),
         erase_unconfirmed_after=Span(settings.erase_unconfirmed_after_days, Unit.DAYS),
         download_within=Span(settings.download_within_days, Unit.DAYS),
@@ -116,6 +124,8 @@ def terms_of(settings: Settings) -> Terms:
         keep_evidence=Span(settings.keep_evidence_years, Unit.YEARS),
         keep_strangers=Span(settings.keep_strangers_days, Unit.DAYS),
         keep_audit=Span(settings.keep_audit_days, Unit.DAYS),
+        keep_webhooks=Span(settings.keep_webhooks_days, Unit.DAYS),
+        keep_requests=Span(settings.keep_requests_days, Unit.DAYS),
     )
 
 
@@ -147,7 +157,27 @@ def _transport(settings: Settings) -> SmtpTransport:
 
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[Context]:
-    """Everything a use case needs. Migrates, and refuses to start over a published text that was changed in place."""
+    """Everything a use case needs. Migrates, and refuses to start over a published text that was changed in place, over
+    a restore that was not finished, and beside another journal than the one the database knows."""
+    async with _wired(settings) as ctx:
+        await refuse_unfinished(ctx.db)
+        await migrate(ctx.db)
+        await journal.bind(ctx)
+        async with ctx.db.write() as connection:
+            await publish(connection, ctx.catalogue, at=now())
+        yield ctx
+
+
+@asynccontextmanager
+async def open_for_repair(settings: Settings) -> AsyncIterator[Context]:
+    """For a copy that is being restored, and for a database whose journal is lost."""
+    async with _wired(settings) as ctx:
+        await migrate(ctx.db)
+        yield ctx
+
+
+@asynccontextmanager
+async def _wired(settings: Settings) -> AsyncIterator[Context]:
     catalogues = Catalogues(packaged_locales())
     ctx = Context(
         db=Database(settings.database_url.get_secret_value(), pool_size=settings.database_connections),
@@ -161,11 +191,9 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
         takes_mail=takes_mail if settings.check_mx else believe,
         clock=now,
         ids=new_id,
+        journal=Journal(settings.journal_file) if settings.journal_file else None,
     )
     try:
-        await migrate(ctx.db)
-        async with ctx.db.write() as connection:
-            await publish(connection, ctx.catalogue, at=now())
         yield ctx
     finally:
         await ctx.transport.close()

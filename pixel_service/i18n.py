@@ -83,9 +83,19 @@ def format_moment(at: datetime, language: str, timezone: ZoneInfo) -> str:
     )
 
 
+def format_day(at: datetime, language: str, timezone: ZoneInfo) -> str:
+    """An aware time as the day people write: "22. November 2026"."""
+    return format_date(at.astimezone(timezone), "long", locale=_regional(language))
+
+
 def format_number(number: float, language: str) -> str:
     """A number with the separators of the language, at most three decimals: 12.345,6 or 12,345.6."""
     return format_decimal(number, locale=_regional(language))
+
+
+def decimal_mark(language: str) -> str:
+    """A comma or a point; a spreadsheet separates its cells by what is left."""
+    return str(_regional(language).number_symbols["latn"]["decimal"])
 
 
 def _regional(language: str) -> Locale:

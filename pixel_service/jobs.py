@@ -9,13 +9,14 @@ from datetime import timedelta
 import structlog
 
 from pixel_service.observability import Metrics
-from pixel_service.usecases import accounts, inbox, retain
+from pixel_service.usecases import accounts, inbox, journal, retain, rights_requests
 from pixel_service.usecases.checkpoints import write_checkpoint
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.deliver import Desk, deliver_batch
 from pixel_service.usecases.retain_data import purge_slice
 from pixel_service.usecases.scrub import scrub
 from pixel_service.usecases.send import expand_audience
+from pixel_service.usecases.webhooks import WebhookDesk, count_waiting, deliver_webhooks
 
 _log = structlog.get_logger()
 _LONGEST_BACK_OFF = timedelta(seconds=30)
@@ -31,11 +32,22 @@ class Step:
 
 def steps(ctx: Context, metrics: Metrics) -> tuple[Step, ...]:
     desk = Desk(slots=asyncio.Semaphore(ctx.policy.smtp_connections))
+    webhooks = WebhookDesk(count=metrics.count_webhook)
 
     async def deliver() -> int:
         claimed = await deliver_batch(ctx, desk)
         metrics.count_claimed(claimed)
         return claimed
+
+    async def tell_processors() -> int:
+        claimed = await deliver_webhooks(ctx, webhooks)
+        metrics.set_webhooks_waiting(await count_waiting(ctx))
+        return claimed
+
+    async def watch_requests() -> int:
+        in_time, overdue = await rights_requests.count_open(ctx)
+        metrics.set_rights_requests(in_time=in_time, overdue=overdue)
+        return 0
 
     async def purge() -> int:
         gone = await purge_slice(ctx)
@@ -46,10 +58,13 @@ def steps(ctx: Context, metrics: Metrics) -> tuple[Step, ...]:
     return (
         Step(name="expand_audience", run=lambda: expand_audience(ctx), idle=timedelta(seconds=1)),
         Step(name="deliver", run=deliver, idle=timedelta(milliseconds=500)),
+        Step(name="tell_processors", run=tell_processors, idle=timedelta(seconds=2)),
         Step(name="checkpoint", run=lambda: _once(write_checkpoint(ctx)), idle=timedelta(minutes=5)),
         Step(name="erase_unconfirmed", run=lambda: retain.erase_unconfirmed(ctx), idle=timedelta(hours=1)),
         Step(name="remind", run=lambda: retain.remind(ctx), idle=timedelta(minutes=10)),
+        Step(name="watch_requests", run=watch_requests, idle=timedelta(minutes=5)),
         Step(name="purge", run=purge, idle=timedelta(hours=1)),
+        Step(name="prune_journal", run=lambda: _once(journal.prune(ctx)), idle=timedelta(hours=1)),
         Step(name="scrub", run=lambda: scrub(ctx), idle=timedelta(seconds=10)),
         Step(name="forget_inbound", run=lambda: inbox.forget_old(ctx), idle=timedelta(hours=1)),
         Step(name="forget_stale", run=lambda: _once(accounts.forget_stale(ctx)), idle=timedelta(hours=1)),

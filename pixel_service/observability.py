@@ -83,6 +83,21 @@ class Metrics:
         self._purged = Counter(
             "pixel_rows_purged", "Rows whose period was over, by class of data", ["kind"], registry=self._registry
         )
+        self._webhooks = Counter(
+            "pixel_webhooks",
+            "Notices to processors, by how a try ended: delivered, failed (tried again), given_up",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._webhooks_waiting = Gauge(
+            "pixel_webhooks_waiting", "Notices to processors that are not delivered yet", registry=self._registry
+        )
+        self._requests = Gauge(
+            "pixel_rights_requests",
+            "Open requests of people, by whether their month is over",
+            ["due"],
+            registry=self._registry,
+        )
         self._up = Gauge("pixel_up", "1 while the process serves", registry=self._registry)
         self._up.set(1)
 
@@ -104,6 +119,16 @@ class Metrics:
 
     def count_purged(self, kind: str, number: int) -> None:
         self._purged.labels(kind).inc(number)
+
+    def count_webhook(self, outcome: str) -> None:
+        self._webhooks.labels(outcome).inc()
+
+    def set_webhooks_waiting(self, number: int) -> None:
+        self._webhooks_waiting.set(number)
+
+    def set_rights_requests(self, *, in_time: int, overdue: int) -> None:
+        self._requests.labels("in_time").set(in_time)
+        self._requests.labels("overdue").set(overdue)
 
     def render(self) -> bytes:
         """Prometheus text format."""

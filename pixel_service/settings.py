@@ -69,6 +69,7 @@ class Settings(BaseModel):
     base_url: Annotated[str, AfterValidator(_origin)]
     secret_keys: tuple[SecretStr, ...]
     database_url: SecretStr = SecretStr("sqlite:///pixel.db")
+    journal_path: Path | None = None
     database_connections: Annotated[int, Field(ge=2, le=100)] = 10
     listen_host: str = "127.0.0.1"
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -118,6 +119,9 @@ class Settings(BaseModel):
     keep_evidence_years: Annotated[int, Field(ge=1, le=10)] = 3
     keep_strangers_days: Days = 14
     keep_audit_days: Days = 1095
+    keep_webhooks_days: Days = 180
+    keep_requests_days: Days = 1095
+    keep_journal_days: Days = 90
     data_locations: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = ("EU",)
 
     # The company
@@ -176,6 +180,12 @@ class Settings(BaseModel):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    @property
+    def journal_file(self) -> Path | None:
+        """Beside an SQLite file unless told otherwise; a PostgreSQL may have many hosts, so there it must be told."""
+        _, sqlite, file = self.database_url.get_secret_value().partition("?")[0].partition("sqlite:///")
+        return self.journal_path or (Path(f"{file}.withdrawals") if sqlite and file else None)
 
     @property
     def keys(self) -> tuple[bytes, ...]:

@@ -40,11 +40,14 @@ def terms(**changes: object) -> Terms:
         "keep_unused_consent": 730,
         "keep_strangers": 14,
         "keep_audit": 1095,
+        "keep_webhooks": 180,
+        "keep_requests": 1095,
     }
     spans = {name: Span(number, Unit.DAYS) for name, number in days.items()}
     fixed = {
         "unsubscribe_address": "stop@news.example",
         "data_locations": "EU",
+        "rights_url": "https://news.example/privacy/request",
         "keep_evidence": Span(3, Unit.YEARS),
     }
     return Terms(**{**fixed, **spans, **changes})  # type: ignore[arg-type]

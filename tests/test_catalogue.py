@@ -207,6 +207,7 @@ def _version(**changes: str) -> str:
         ("keep_evidence_years", "9"),
         ("keep_strangers_days", "3"),
         ("keep_audit_days", "3"),
+        ("keep_webhooks_days", "3"),
         ("erase_unconfirmed_after_days", "13"),
         ("unsubscribe_address", "enough@news.example"),
         ("data_locations", "CH"),

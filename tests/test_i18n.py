@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, strategies
 
-from pixel_service.i18n import Catalogues, format_moment, format_number, language_name, packaged_locales
+from pixel_service.i18n import Catalogues, format_day, format_moment, format_number, language_name, packaged_locales
 
 HEADER = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -51,6 +51,12 @@ def test_missing_empty_and_fuzzy_entries_show_the_source_text(tmp_path: Path) ->
     locale(tmp_path, "de", pages='msgid "One"\nmsgstr ""\n\n#, fuzzy\nmsgid "Two"\nmsgstr "geraten"\n')
     german = Catalogues(tmp_path).translations("de")
     assert [german.gettext(text) for text in ("One", "Two", "Three")] == ["One", "Two", "Three"]
+
+
+def test_a_day_is_the_day_where_the_company_is() -> None:
+    late = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
+    assert format_day(late, "de", BERLIN) == "22. November 2026"
+    assert format_day(late, "en", BERLIN) == "22 November 2026"
 
 
 def test_a_language_we_do_not_have_speaks_the_source_texts(packaged: Catalogues) -> None:

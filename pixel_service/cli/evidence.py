@@ -33,25 +33,28 @@ def evidence(
         inquiry = Inquiry(address=parse_address(address), reason=reason, by=caller())
     spoken = language or checked_settings().default_language
 
-    async def look(ctx: "Context") -> "tuple[str, str] | None":
+    async def look(ctx: "Context") -> "tuple[str, str, bool] | None":
         found = await gather(ctx, inquiry)
         if found is None:
             return None
         told = document(ctx, found, spoken)
         data = json.dumps(as_record(found), ensure_ascii=False, indent=2) + "\n"
-        return data if as_json else as_text(told), _page(ctx, told, spoken) if html else ""
+        return data if as_json else as_text(told), _page(ctx, told, spoken) if html else "", found.seals_open
 
     result = in_context(look)
     if result is None:
         typer.echo("This address is not on record.", err=True)
         raise typer.Exit(1)
-    text, page = result
+    text, page, seals_open = result
     if html:
         with private_file(html) as file:
             file.write(page)
         typer.echo(f"Written to {html}.", err=True)
     if as_json or not html:
         typer.echo(text, nl=False)
+    if not seals_open:
+        typer.echo("Error: sealed evidence does not open, it was altered or its secret key is gone.", err=True)
+        raise typer.Exit(1)
 
 
 def _page(ctx: "Context", told: "Document", language: str) -> str:

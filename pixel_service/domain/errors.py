@@ -7,10 +7,14 @@ PixelServiceError
 ├── IdempotencyConflict   same idempotency key, other body
 ├── NotFound              a thing named by an authorised caller does not exist
 ├── LedgerBroken          the hash chain does not verify; names the first bad entry
+├── SealBroken            sealed evidence does not open; names whose
 ├── PublishedTextChanged  a published wording or notice was edited in place
+├── ImportOvertaken       another process imports the same file
 ├── CatalogueInvalid      (catalogue.py) the operator's files, every problem at once
 ├── CannotListen          (cli) the port is taken
+├── BackupUnusable        a backup or its journal can not be restored here; says why
 └── StorageUnavailable    the database did not store it: locked, full, gone
+    └── JournalBroken     the journal of withdrawals can not be written or read; says why
 
 Only `web/errors.py` turns these into status codes. None is frozen: Python itself writes an exception's traceback.
 """
@@ -72,6 +76,16 @@ class LedgerBroken(PixelServiceError):
 
 
 @dataclass(slots=True, eq=False)
+class SealBroken(PixelServiceError):
+    """`subject` is the opaque id of the erased person."""
+
+    subject: str
+
+    def __str__(self) -> str:
+        return f"the sealed evidence of {self.subject} does not open: it was altered, or its secret key is not in the settings"
+
+
+@dataclass(slots=True, eq=False)
 class PublishedTextChanged(PixelServiceError):
     """A published version is immutable: publish a new version instead (DESIGN rule 14)."""
 
@@ -81,5 +95,20 @@ class PublishedTextChanged(PixelServiceError):
         return "published texts were changed in place, publish a new version instead: " + ", ".join(self.texts)
 
 
+class ImportOvertaken(PixelServiceError):
+    """Nothing of this slice was stored; the other process goes on."""
+
+    def __str__(self) -> str:
+        return "another process imports the same file"
+
+
 class StorageUnavailable(PixelServiceError):
     """Nothing of the transaction was stored; the caller may try again."""
+
+
+class JournalBroken(StorageUnavailable):
+    """What can not be noted is not done: a restored backup would bring it back."""
+
+
+class BackupUnusable(PixelServiceError):
+    """The message is for the operator."""

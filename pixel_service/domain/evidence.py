@@ -14,6 +14,7 @@ from pixel_service.domain.checkpoints import Checkpoint
 from pixel_service.domain.consent import Act, Purpose, State, is_valid
 from pixel_service.domain.ledger import Entry, Replay, is_intact
 from pixel_service.domain.messages import MessageId, SignUpId, SubscriberId
+from pixel_service.domain.rights import AddressChange
 from pixel_service.domain.wordings import text_hash
 
 #: Purpose, version and language of a published text.
@@ -72,6 +73,10 @@ class Statement:
         value = self.content.get(name)
         return value if isinstance(value, str) else ""
 
+    def moment(self, name: str) -> datetime:
+        """A time of the content; that of the entry once the content was dropped."""
+        return datetime.fromisoformat(self.text(name)) if self.text(name) else self.entry.at
+
     @property
     def fields(self) -> Mapping[str, object]:
         """What was typed into the form."""
@@ -115,6 +120,17 @@ class PurposeProof:
         return self._newest(Act.CONFIRMED, Act.RENEWED)
 
     @property
+    def imported(self) -> Statement | None:
+        return self._newest(Act.IMPORTED)
+
+    @property
+    def confirmed_at(self) -> datetime | None:
+        """When the person last said yes, here or where the consent was imported from."""
+        if self.confirmed:
+            return self.confirmed.entry.at
+        return self.imported.moment("confirmed_at") if self.imported else None
+
+    @property
     def refused(self) -> Statement | None:
         return self._newest(Act.REFUSED)
 
@@ -125,6 +141,10 @@ class PurposeProof:
     @property
     def expired(self) -> Statement | None:
         return self._newest(Act.EXPIRED)
+
+    @property
+    def erased(self) -> Statement | None:
+        return self._newest(Act.ERASED)
 
     def _newest(self, *acts: Act) -> Statement | None:
         return next((one for one in reversed(self.statements) if one.entry.act in acts), None)
@@ -142,6 +162,17 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSince:
+    """The person had themselves erased; this evidence is what was kept."""
+
+    sealed_at: datetime
+    #: Deleted then.
+    ends_at: datetime
+    #: False where the seal was altered or its key is not in the settings: then only hashes are left to show.
+    opens: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     address: str
     subscriber_id: SubscriberId
@@ -152,6 +183,17 @@ class Evidence:
     purposes: tuple[PurposeProof, ...]
     mails: tuple[ReadMail, ...]
     chain: Chain
+    #: Confirmed from the new mailbox; what was entered before stands under the address of its time.
+    moves: tuple[AddressChange, ...] = ()
+    #: None for a person on record.
+    sealed: SealedSince | None = None
+    #: Of the same address before earlier erasures, newest first.
+    earlier: "tuple[Evidence, ...]" = ()
+
+    @property
+    def seals_open(self) -> bool:
+        """Whether everything that was sealed is shown."""
+        return all(one.sealed is None or one.sealed.opens for one in (self, *self.earlier))
 
     @property
     def statements(self) -> list[Statement]:
@@ -205,7 +247,7 @@ def _key(one: Statement) -> TextKey | None:
 def _agreed(statements: Sequence[Statement], texts: Mapping[TextKey, ShownText]) -> AgreedText | None:
     """The words of the newest consent; where there is none, those of the newest request."""
     with_text = [one for one in statements if _key(one)]
-    given = [one for one in with_text if one.entry.act in {Act.CONFIRMED, Act.RENEWED}]
+    given = [one for one in with_text if one.entry.act in {Act.CONFIRMED, Act.RENEWED, Act.IMPORTED}]
     if not with_text:
         return None
     chosen = (given or with_text)[-1]

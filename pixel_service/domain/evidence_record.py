@@ -30,6 +30,10 @@ def as_record(evidence: Evidence) -> Record:
             "checkpoint": asdict(covered) | {"at": _time(covered.at)} if covered else None,
         },
         "ip_addresses": "neither stored nor needed",
+        "sealed_since": _time(evidence.sealed.sealed_at) if evidence.sealed else None,
+        "sealed_until": _time(evidence.sealed.ends_at) if evidence.sealed else None,
+        "seal_opens": evidence.sealed.opens if evidence.sealed else None,
+        "before_earlier_erasures": [as_record(one) for one in evidence.earlier],
     }
 
 
@@ -40,7 +44,8 @@ def _purpose(proof: PurposeProof) -> Record:
         "state": proof.state,
         "consent_stands": proof.valid,
         "requested_at": _at(proof.requested),
-        "confirmed_at": _at(proof.confirmed),
+        "confirmed_at": _time(proof.confirmed_at) if proof.confirmed_at else None,
+        "imported_at": _at(proof.imported),
         "withdrawn_at": _at(proof.withdrawn),
         "wording": {
             "version": text.version,

@@ -34,6 +34,8 @@ class Tracking(StrEnum):
     TRACKED = "tracked"
     #: Was tracked; the consent was withdrawn since and its opens were erased.
     WITHDRAWN = "withdrawn"
+    #: Was tracked; its opens are kept and in no figure until the person lifts the restriction (GDPR Art. 18).
+    RESTRICTED = "restricted"
 
 
 class Verdict(StrEnum):
@@ -53,6 +55,10 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     CONSENT_WITHDRAWN = "consent_withdrawn"
     CONSENT_EXPIRED = "consent_expired"
+    #: The person wants nothing of theirs to be used for now (GDPR Art. 18): not even service mail goes.
+    RESTRICTED = "restricted"
+    #: The person objected to marketing (GDPR Art. 21).
+    OBJECTED = "objected"
     UNKNOWN_ADDRESS = "unknown_address"
     INVALID_ADDRESS = "invalid_address"
     DUPLICATE = "duplicate"
@@ -61,6 +67,8 @@ class Reason(StrEnum):
     CAMPAIGN_CANCELLED = "campaign_cancelled"
     #: One of our own mails whose occasion has passed, e.g. a confirmation already given.
     NO_LONGER_NEEDED = "no_longer_needed"
+    #: It waited in a backup that was restored, and may have been sent since.
+    RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,8 +51,8 @@ class Terms:
     unsubscribe_address: str
     #: Country codes or ``EU``, as people read them: ``DE, EU``.
     data_locations: str
-    #: Where a person asks for the link to their own data; empty: by e-mail only.
-    rights_url: str = ""
+    #: Where a person asks for the link to their own data.
+    rights_url: str
     confirm_within: Span
     erase_unconfirmed_after: Span
     download_within: Span
@@ -64,6 +64,8 @@ class Terms:
     keep_evidence: Span
     keep_strangers: Span
     keep_audit: Span
+    keep_webhooks: Span
+    keep_requests: Span
     session_life: Span = Span(SESSION_LIFE // timedelta(hours=1), Unit.HOURS)
 
     def say(self, words: NullTranslations) -> Mapping[str, str]:
@@ -90,7 +92,7 @@ ENTRIES: Mapping[DataClass, Entry] = {
         "(Art. 6(1)(b) GDPR).",
         kept="As long as a consent of yours stands, and after that with the proof of your consent. A consent "
         "that is not used ends by itself after %(keep_unused_consent)s. An address without consent and "
-        "without e-mails is erased after %(keep_strangers)s.",
+        "without e-mails is erased after %(keep_strangers)s, a new address that you do not confirm after three days.",
     ),
     DataClass.SIGN_UP: Entry(
         name="Sign-ups",
@@ -135,11 +137,32 @@ ENTRIES: Mapping[DataClass, Entry] = {
         kept="Also after a withdrawal: for %(keep_evidence)s, counted from the end of the year of the last "
         "e-mail or of your last act. After that only check sums are left.",
     ),
+    DataClass.ERASED: Entry(
+        name="Erased addresses",
+        purpose="So that nobody who had their data erased, or gave up an address, gets into our lists again by an import.",
+        legal_basis="Our duty to see that an erasure lasts (Art. 6(1)(c), Art. 17, Art. 25 GDPR).",
+        kept="For good, unless you sign up again: then it goes.",
+    ),
+    DataClass.REQUESTS: Entry(
+        name="Requests about your data",
+        purpose="To answer in time when you use your rights, and to show that we did.",
+        legal_basis="Our duty to answer within a month and to account for it (Art. 6(1)(c), Art. 5(2), Art. 12(3) GDPR).",
+        kept="%(keep_requests)s after it was done.",
+    ),
     DataClass.INBOX: Entry(
         name="E-mails to us",
         purpose="To do what you ask for by e-mail, such as ending a newsletter, and to do it once.",
         legal_basis="Our duty to make withdrawing as easy as consenting (Art. 6(1)(c), Art. 7(3) GDPR).",
         kept="Until it is done what you ask for, and %(keep_delivery)s after that.",
+    ),
+    DataClass.PROCESSORS: Entry(
+        name="Notices to processors",
+        purpose="To tell the service providers who work with your data what you agreed to, ended or had corrected, restricted or "
+        "erased, and to be sure that they heard it.",
+        legal_basis="Our duty to tell recipients (Art. 6(1)(c), Art. 19 GDPR), and to let them process only on our instructions "
+        "(Art. 28 GDPR).",
+        kept="The notice itself until it is delivered or, as a rule after four days, given up. That it was delivered: "
+        "%(keep_webhooks)s.",
     ),
     DataClass.ACCESS: Entry(
         name="Access by our colleagues",
@@ -223,11 +246,10 @@ def _controller(company: Company, say: Callable[[str], str]) -> str:
 
 
 def _rights(company: Company, terms: Terms, words: NullTranslations) -> str:
-    ways = "at %(page)s or by e-mail to %(address)s" if terms.rights_url else "by e-mail to %(address)s"
     values = {
         "unsubscribe_address": terms.unsubscribe_address,
         "authority": company.supervisory_authority,
-        "ask": words.gettext(ways) % {"page": terms.rights_url, "address": company.privacy_email},
+        "ask": words.gettext(WAYS) % {"page": terms.rights_url, "address": company.privacy_email},
     }
     return _listed(*((words.gettext(name), words.gettext(how) % values) for name, how in RIGHTS))
 
@@ -236,6 +258,8 @@ def _listed(*entries: tuple[str, str]) -> str:
     return "\n".join(f"- **{name}:** {' '.join(text.split())}" for name, text in entries if text.strip())
 
 
+#: Of asking for it; a msgid.
+WAYS = "at %(page)s or by e-mail to %(address)s"
 #: Name and how to use it (R1-R8); msgids.
 RIGHTS: tuple[tuple[str, str], ...] = (
     (

@@ -28,6 +28,8 @@ class Status(StrEnum):
     REFUSED = "ConsentRefused"
     WITHDRAWN = "ConsentWithdrawn"
     EXPIRED = "ConsentExpired"
+    #: The class of all states that allow nothing: DPV has none for a consent that is kept and must not be used for now.
+    UNUSABLE = "ConsentStatusInvalidForProcessing"
 
 
 #: The only ones DPV calls valid for processing.
@@ -40,8 +42,13 @@ _OF_STATE: Mapping[State, Status] = {
     State.REFUSED: Status.REFUSED,
     State.WITHDRAWN: Status.WITHDRAWN,
     State.EXPIRED: Status.EXPIRED,
+    State.RESTRICTED: Status.UNUSABLE,
+    # Both are the person's own no; what else they ask for is told by the act.
+    State.OBJECTED: Status.WITHDRAWN,
+    State.ERASED: Status.WITHDRAWN,
 }
-#: What an act says by itself; one that is not here says what the state says after it.
+#: What an act says by itself. One that is not here says what the state says after it: a restriction of what was never
+#: given leaves it at that, and its end brings back what stood before.
 _OF_ACT: Mapping[Act, Status] = {
     Act.REQUESTED: Status.REQUESTED,
     Act.CONFIRMATION_SENT: Status.REQUESTED,
@@ -50,6 +57,9 @@ _OF_ACT: Mapping[Act, Status] = {
     Act.REFUSED: Status.REFUSED,
     Act.WITHDRAWN: Status.WITHDRAWN,
     Act.EXPIRED: Status.EXPIRED,
+    Act.OBJECTED: Status.WITHDRAWN,
+    Act.ERASED: Status.WITHDRAWN,
+    Act.IMPORTED: Status.GIVEN,
 }
 #: Acts that do not come from the person. A request does not either: whoever typed the address has proven nothing yet.
 _NOT_BY_THE_PERSON = frozenset({"requested", "confirmation_sent", "expired", "imported"})

@@ -1,7 +1,8 @@
 """What a marketer is told about a campaign: counts, what they are counts of, and how sure a rate is (O1).
 
 What must hold: every figure equals the sum of stored rows; a rate has those as its base who could be counted at all,
-the messages sent with a pixel whose consent still stands. Withdrawn people are in no figure but `withdrawn_since`.
+the messages sent with a pixel whose consent still stands. Withdrawn people are in no figure but `withdrawn_since`, those
+who restricted the use of their data in none but `restricted`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -88,12 +89,14 @@ class CampaignReport:
     created_at: datetime
     #: When the relay accepted the first message.
     first_sent_at: datetime | None
-    #: Messages accepted by the relay: tracked + untracked + withdrawn_since.
+    #: Messages accepted by the relay: tracked + untracked + withdrawn_since + restricted.
     sent: int
     tracked: int
     untracked: int
     #: Sent with a pixel; the person withdrew later and their opens are erased.
     withdrawn_since: int
+    #: Sent with a pixel; the person wants their opens kept and not used (GDPR Art. 18).
+    restricted: int
     #: tracked / sent, 0 to 1; None when nothing was sent.
     coverage: float | None
     #: Messages with at least one open that counts, and all of their opens.

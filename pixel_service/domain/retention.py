@@ -13,6 +13,8 @@ class Kept(StrEnum):
     """Classes of data that end by themselves, in the order in which they are purged: what others point at goes last."""
 
     UNUSED_CONSENT = "unused_consent"
+    #: New addresses that were not confirmed, or of which there is no consent left to prove.
+    ADDRESS_CHANGES = "address_changes"
     OPENS = "opens"
     PIXELS = "pixels"
     MESSAGES = "messages"
@@ -20,6 +22,12 @@ class Kept(StrEnum):
     EVIDENCE = "evidence"
     STRANGERS = "strangers"
     AUDIT = "audit"
+    #: Notices to processors, from when they were delivered or given up.
+    WEBHOOKS = "webhooks"
+    #: Of people who had themselves erased.
+    SEALED_EVIDENCE = "sealed_evidence"
+    #: Rights that people used; open requests never end by themselves.
+    REQUESTS = "requests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +44,9 @@ class Periods:
     #: Addresses without any consent on record and without mails.
     strangers: timedelta = timedelta(days=14)
     audit: timedelta = timedelta(days=1095)
+    webhooks: timedelta = timedelta(days=180)
+    #: Requests by right, from when they were done.
+    requests: timedelta = timedelta(days=1095)
     #: Where years begin.
     timezone: str = "Europe/Berlin"
 
@@ -48,6 +59,8 @@ def due_before(kind: Kept, periods: Periods, now: datetime) -> datetime:
         now
         - {
             Kept.UNUSED_CONSENT: periods.unused_consent,
+            # A day longer than the link serves at most: how many were asked for within a day is limited.
+            Kept.ADDRESS_CHANGES: timedelta(days=1),
             Kept.OPENS: periods.opens,
             # They say themselves when their recording window closes.
             Kept.PIXELS: timedelta(),
@@ -55,6 +68,10 @@ def due_before(kind: Kept, periods: Periods, now: datetime) -> datetime:
             Kept.SENDS: periods.delivery,
             Kept.STRANGERS: periods.strangers,
             Kept.AUDIT: periods.audit,
+            Kept.WEBHOOKS: periods.webhooks,
+            # Its end stands on the seal.
+            Kept.SEALED_EVIDENCE: timedelta(),
+            Kept.REQUESTS: periods.requests,
         }[kind]
     )
 

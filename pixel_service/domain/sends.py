@@ -28,6 +28,8 @@ class Standing:
     mail_seq: int | None
     tracking: State
     tracking_seq: int | None
+    #: The person restricted the use of their data: no mail at all goes.
+    restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +42,20 @@ class Ruling:
     message_id: MessageId | None = None
 
 
-_REFUSALS = {State.WITHDRAWN: Reason.CONSENT_WITHDRAWN, State.EXPIRED: Reason.CONSENT_EXPIRED}
+_REFUSALS = {
+    State.WITHDRAWN: Reason.CONSENT_WITHDRAWN,
+    State.EXPIRED: Reason.CONSENT_EXPIRED,
+    State.OBJECTED: Reason.OBJECTED,
+}
 
 
 def rule(purpose: Purpose, standing: Standing, *, personal_content: bool) -> Ruling:
-    """`personal_content`: the untracked form of this mail would still differ per person (D4)."""
-    if purpose == SERVICE and personal_content:
-        return Ruling(verdict=Verdict.REFUSED, reason=Reason.PERSONAL_CONTENT)
+    """`personal_content`: the untracked form of this mail would still differ per person (D4). Service mail answers the
+    person's own act, so an objection to marketing does not stop it; a restriction does."""
+    if standing.restricted:
+        return Ruling(verdict=Verdict.REFUSED, reason=Reason.RESTRICTED, ledger_seq=standing.mail_seq)
     if purpose == SERVICE:
-        return Ruling(verdict=Verdict.UNTRACKED, reason=Reason.SERVICE_MAIL)
+        return _service(personal_content=personal_content)
     if not is_valid(standing.mail):
         reason = _REFUSALS.get(standing.mail, Reason.NO_CONSENT)
         return Ruling(verdict=Verdict.REFUSED, reason=reason, ledger_seq=standing.mail_seq)
@@ -59,3 +66,9 @@ def rule(purpose: Purpose, standing: Standing, *, personal_content: bool) -> Rul
     if personal_content:
         return Ruling(verdict=Verdict.REFUSED, reason=Reason.PERSONAL_CONTENT, ledger_seq=seq)
     return Ruling(verdict=Verdict.UNTRACKED, reason=Reason.NO_TRACKING_CONSENT, ledger_seq=seq)
+
+
+def _service(*, personal_content: bool) -> Ruling:
+    if personal_content:
+        return Ruling(verdict=Verdict.REFUSED, reason=Reason.PERSONAL_CONTENT)
+    return Ruling(verdict=Verdict.UNTRACKED, reason=Reason.SERVICE_MAIL)

@@ -20,6 +20,9 @@ class DataClass(StrEnum):
     DELIVERY = "delivery"
     INBOX = "inbox"
     EVIDENCE = "evidence"
+    ERASED = "erased"
+    REQUESTS = "requests"
+    PROCESSORS = "processors"
     ACCESS = "access"
 
 
@@ -59,7 +62,25 @@ STORED: Mapping[str, tuple[Held, ...]] = {
             "when we first stored the address, and when we last wrote to it",
             "created_at last_mailed_at",
         ),
+        Held(
+            DataClass.CONTACT,
+            "whether and since when you restricted the use of your data or objected to marketing",
+            "restricted_at objected_at",
+        ),
         Held(DataClass.CONTACT, INTERNAL_NUMBERS, "subscriber_id"),
+    ),
+    "address_changes": (
+        Held(
+            DataClass.CONTACT,
+            "a new address that you ask for, and the one it is to replace",
+            "address address_key previous_address",
+        ),
+        Held(
+            DataClass.CONTACT,
+            "when you asked for it, until when its link is valid, when you confirmed it",
+            "asked_at expires_at confirmed_at",
+        ),
+        Held(DataClass.CONTACT, INTERNAL_NUMBERS, "change_id subscriber_id"),
     ),
     "sign_ups": (
         Held(DataClass.SIGN_UP, "language of the form", "language"),
@@ -112,6 +133,7 @@ STORED: Mapping[str, tuple[Held, ...]] = {
     ),
     "published_texts": _no_person("purpose version language text text_hash published_at"),
     "checkpoints": _no_person("seq head at signature public_key"),
+    "journals": _no_person("journal_id bound_at"),
     "campaigns": _no_person("campaign_id name purpose created_at paused_at cancelled_at"),
     "sends": (
         Held(
@@ -165,6 +187,8 @@ STORED: Mapping[str, tuple[Held, ...]] = {
         Held(DataClass.ACCESS, "failed log-ins per account, as a hash", "failure_id account_hash failed_at"),
     ),
     "api_keys": _no_person("api_key_id name secret_hash scopes created_at expires_at revoked_at"),
+    "imports": _no_person("import_id file_hash source started_at finished_at position last_row good unknown refused"),
+    "import_refusals": _no_person("import_id row field code reason"),
     "scrubs": _no_person("scrub_id scope done_at"),
     "inbound_mails": (
         Held(
@@ -181,6 +205,40 @@ STORED: Mapping[str, tuple[Held, ...]] = {
         ),
         Held(DataClass.INBOX, "when it came in, who of us dealt with it and when", "received_at state done_at done_by"),
         Held(DataClass.INBOX, INTERNAL_NUMBERS, "inbound_id subscriber_id message_id_header"),
+    ),
+    "rights_requests": (
+        Held(
+            DataClass.REQUESTS,
+            "which of your rights you used and how, until when we had to answer, and when it was done",
+            "kind source asked_at due_at done_at note",
+        ),
+        Held(DataClass.REQUESTS, INTERNAL_NUMBERS, "request_id subscriber_id"),
+    ),
+    "sealed_evidence": (
+        Held(
+            DataClass.EVIDENCE,
+            "after an erasure: that proof, encrypted, with a keyed check sum of your address",
+            "address_hash sealed_at ends_at data",
+        ),
+        Held(DataClass.EVIDENCE, INTERNAL_NUMBERS, "subscriber_id"),
+    ),
+    "erased_addresses": (
+        Held(
+            DataClass.ERASED,
+            "a keyed check sum of your address, from which nobody can read it, and when we erased your data or you gave up the address",
+            "address_hash erased_at",
+        ),
+    ),
+    "webhook_endpoints": _no_person("endpoint_id url events secret old_secret old_secret_until created_at disabled_at"),
+    "webhook_deliveries": (
+        Held(DataClass.PROCESSORS, "what we tell, with your address, encrypted", "payload"),
+        Held(DataClass.PROCESSORS, "which service provider was told of what", "endpoint_id event"),
+        Held(
+            DataClass.PROCESSORS,
+            "when, how often, and what its server answered",
+            "queued_at due_at lease attempts status last_answer ended_at",
+        ),
+        Held(DataClass.PROCESSORS, INTERNAL_NUMBERS, "number webhook_id subject"),
     ),
     "audit_log": (
         Held(

@@ -42,6 +42,10 @@ class Link(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     STOP_TRACKING = "stop-tracking"
     DOWNLOAD = "download"
+    #: The page of one's own data; mailed when asked for, never part of any other mail.
+    PRIVACY = "privacy"
+    #: Confirm that one's new address is one's own; mailed there.
+    NEW_ADDRESS = "new-address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +111,11 @@ class Tokens:
         genuine = [hmac.compare_digest(_code(key, subject).encode(), digits) for key in self._codes]
         return any(genuine)
 
-    def secrets_for(self, use: str) -> tuple[bytes, ...]:
-        """A further secret of 32 bytes per key, newest first, that tells nothing about links and pixels or any other
-        `use`: HKDF-SHA-256 (RFC 5869)."""
+    def secrets_for(self, use: str, *, length: int = 32) -> tuple[bytes, ...]:
+        """A further secret of `length` bytes per key, newest first, that tells nothing about links and pixels or any
+        other `use`: HKDF-SHA-256 (RFC 5869)."""
         info = f"pixel-service {use}".encode()
-        return tuple(HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(key) for key in self._keys)
+        return tuple(HKDF(hashes.SHA256(), length=length, salt=None, info=info).derive(key) for key in self._keys)
 
 
 def encode_id(raw: bytes) -> str:

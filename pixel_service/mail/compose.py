@@ -50,6 +50,8 @@ class Composer:
             "logo_url": self._logo_url,
             "imprint_url": f"{self._base_url}/imprint?lang={language}",
             "privacy_url": f"{self._base_url}/privacy?lang={language}",
+            # Where anybody asks for the link to their own data: the same in every mail.
+            "rights_url": f"{self._base_url}/privacy/request?lang={language}",
             "language": language,
             "tracked": tracked,
             "marketing": source.marketing,

@@ -22,9 +22,16 @@ JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "Jso
 #: Names a recipient always has, empty when nothing is known.
 PERSON = frozenset(["greeting", "salutation", "first_name", "last_name", "company_name"])
 #: Links a mail may have for itself (D4); never measured. Printing one that the recipient lacks is an error.
-LINKS = frozenset(["unsubscribe_url", "preferences_url", "stop_tracking_url", "download_url", "confirm_url"])
+LINKS = frozenset(
+    ["unsubscribe_url", "preferences_url", "stop_tracking_url", "download_url", "confirm_url", "my_data_url"]
+)
 #: The same for every recipient and not the send's to choose.
-FIXED = frozenset(["company", "imprint_url", "privacy_url", "base_url", "logo_url", "language", "tracked", "marketing"])
+FIXED = frozenset(
+    [
+        *("company", "imprint_url", "privacy_url", "rights_url", "base_url", "logo_url"),
+        *("language", "tracked", "marketing"),
+    ]
+)
 
 #: What goes wrong in a template of somebody else while it runs.
 _FAILURES = (
@@ -218,7 +225,7 @@ def _sandboxed(environment: PipelineEnvironment, source: str, field: str) -> _Pa
 
 def _clean(source: Source) -> dict[str, JsonValue]:
     # Our own service mails are prepared for one person.
-    own = {"confirm_url", "download_url"} if source.template and not source.marketing else set[str]()
+    own = {"confirm_url", "download_url", "my_data_url"} if source.template and not source.marketing else set[str]()
     taken = sorted(set(source.variables) & (FIXED | LINKS) - own)
     if taken:
         raise ContentInvalid("variables", f"{', '.join(taken)}: filled in by the service, not by a send")

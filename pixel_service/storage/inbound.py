@@ -125,6 +125,15 @@ async def finish(connection: Connection, inbound_id: InboundId, *, at: datetime,
     return str(row.message_id_header) if row else None
 
 
+async def attach(connection: Connection, subscriber_id: SubscriberId, address_key: str) -> None:
+    """Letters from an address that its owner gives up are found from the owner alone."""
+    await connection.execute(
+        update(inbound_unclear)
+        .where(inbound_unclear.c.sender == address_key, inbound_unclear.c.subscriber_id.is_(None))
+        .values(subscriber_id=subscriber_id)
+    )
+
+
 # --- erasure and retention -----------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """The ledger table: append and read. There is no update here except dropping content, which a later erasure does."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Row, insert, select
@@ -32,23 +32,38 @@ async def head(connection: Connection) -> Head:
 
 async def append(connection: Connection, draft: Draft) -> Entry:
     """Chain `draft` to the newest entry. The caller holds `dialect.lock_ledger`."""
-    last = await head(connection)
-    entry = chain(draft, seq=last.seq + 1, previous_hash=last.entry_hash)
-    await connection.execute(
-        insert(ledger).values(
-            seq=entry.seq,
-            subscriber_id=entry.subscriber_id,
-            purpose=entry.purpose,
-            act=entry.act.value,
-            at=entry.at,
-            content=entry.content,
-            salt=entry.salt,
-            content_hash=entry.content_hash,
-            previous_hash=entry.previous_hash,
-            entry_hash=entry.entry_hash,
-        )
-    )
+    (entry,) = await append_all(connection, [draft])
     return entry
+
+
+async def append_all(connection: Connection, drafts: Sequence[Draft]) -> list[Entry]:
+    """Chain them one to the other, in their order. The caller holds `dialect.lock_ledger`."""
+    if not drafts:
+        return []
+    last = await head(connection)
+    seq, previous_hash = last.seq, last.entry_hash
+    entries: list[Entry] = []
+    for draft in drafts:
+        entry = chain(draft, seq=seq + 1, previous_hash=previous_hash)
+        seq, previous_hash = entry.seq, entry.entry_hash
+        entries.append(entry)
+    await connection.execute(insert(ledger), [_row(entry) for entry in entries])
+    return entries
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    return {
+        "seq": entry.seq,
+        "subscriber_id": entry.subscriber_id,
+        "purpose": entry.purpose,
+        "act": entry.act.value,
+        "at": entry.at,
+        "content": entry.content,
+        "salt": entry.salt,
+        "content_hash": entry.content_hash,
+        "previous_hash": entry.previous_hash,
+        "entry_hash": entry.entry_hash,
+    }
 
 
 async def read_pages(connection: Connection) -> AsyncIterator[list[Entry]]:

@@ -225,9 +225,11 @@ async def permission(connection: Connection, claimed: Claimed, *, lease: str) ->
     ).first()
     if row is None:
         return None
+    person, allowed = subscriber_of(row), claimed.purpose == SERVICE or row.mail_state in _VALID
     return Permission(
-        person=subscriber_of(row),
-        may_send=claimed.purpose == SERVICE or row.mail_state in _VALID,
+        person=person,
+        # Our own mails answer the person's act, also under a restriction (GDPR Art. 18).
+        may_send=allowed and (claimed.send_id is None or person.restricted_at is None),
         may_track=claimed.purpose != SERVICE and row.tracking_state in _VALID and row.pixel_id is not None,
     )
 

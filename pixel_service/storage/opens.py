@@ -141,9 +141,37 @@ async def erase_opens(connection: Connection, subscriber_id: SubscriberId) -> Er
     unmapped = await connection.execute(delete(pixels).where(pixels.c.subscriber_id == subscriber_id))
     await connection.execute(
         update(messages)
-        .where(of_person, messages.c.tracking == Tracking.TRACKED.value)
+        .where(of_person, messages.c.tracking.in_([Tracking.TRACKED.value, Tracking.RESTRICTED.value]))
         .values(tracking=Tracking.WITHDRAWN.value)
     )
     if erased.rowcount or unmapped.rowcount:
         await scrub.ask(connection, scrub.Scope.OPENS)
     return Erased(opens=erased.rowcount, pixels=unmapped.rowcount)
+
+
+async def delete_opens(connection: Connection, subscriber_id: SubscriberId) -> int:
+    """Delete the opens so far; pixels stay and count on (R9). The caller holds the consent row: recorders that saw it
+    have ended, and what they stored is deleted too."""
+    theirs = select(messages.c.message_id).where(messages.c.subscriber_id == subscriber_id)
+    deleted = await connection.execute(delete(opens).where(opens.c.message_id.in_(theirs)))
+    if deleted.rowcount:
+        await scrub.ask(connection, scrub.Scope.OPENS)
+    return deleted.rowcount
+
+
+async def set_aside(connection: Connection, subscriber_id: SubscriberId) -> None:
+    """Out of every figure, and kept (GDPR Art. 18). The caller holds the messages."""
+    await _turn(connection, subscriber_id, Tracking.TRACKED, Tracking.RESTRICTED)
+
+
+async def put_back(connection: Connection, subscriber_id: SubscriberId) -> None:
+    """The opposite of `set_aside`."""
+    await _turn(connection, subscriber_id, Tracking.RESTRICTED, Tracking.TRACKED)
+
+
+async def _turn(connection: Connection, subscriber_id: SubscriberId, was: Tracking, becomes: Tracking) -> None:
+    await connection.execute(
+        update(messages)
+        .where(messages.c.subscriber_id == subscriber_id, messages.c.tracking == was.value)
+        .values(tracking=becomes.value)
+    )

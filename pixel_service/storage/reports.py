@@ -59,6 +59,7 @@ async def campaign_report(connection: Connection, campaign_id: CampaignId) -> Ca
     counts = await _count(connection, campaign_id, started_at)
     tracked = counts.messages.get(Tracking.TRACKED, 0)
     withdrawn = counts.messages.get(Tracking.WITHDRAWN, 0)
+    restricted = counts.messages.get(Tracking.RESTRICTED, 0)
     sent = sum(counts.messages.values())
     unique, total = counts.unique, counts.total
     return CampaignReport(
@@ -69,8 +70,9 @@ async def campaign_report(connection: Connection, campaign_id: CampaignId) -> Ca
         first_sent_at=campaign.first_sent_at,
         sent=sent,
         tracked=tracked,
-        untracked=sent - tracked - withdrawn,
+        untracked=sent - tracked - withdrawn - restricted,
         withdrawn_since=withdrawn,
+        restricted=restricted,
         coverage=coverage(tracked, sent),
         unique_opens=unique.get(Group.OPENS, 0),
         total_opens=total.get(Group.OPENS, 0),
@@ -119,13 +121,16 @@ def _counting(
     unique = func.count(distinct(seen.c.message_id))
     hour = (seen.c.second - int(started_at.timestamp())) // _HOUR
     sent = (messages.c.campaign_id == campaign_id) & messages.c.sent_at.is_not(None)
+    used = seen.c.tracking == Tracking.TRACKED.value
     return union_all(
         _line("sent", messages.c.tracking, unique=func.count(), total=literal(0)).where(sent),
         # An open proves that a mail is out, also when a crash kept the relay's acceptance from being recorded.
         _line("arrived", seen.c.tracking, unique=unique, total=func.count()).where(seen.c.sent_at.is_(None)),
-        _line("group", seen.c.group, unique=unique, total=func.count()),
-        _line("client", seen.c.family, unique=unique, total=func.count()).where(seen.c.group == Group.OPENS.value),
-        _line("hour", seen.c.group, hour=hour, unique=literal(0), total=func.count()).group_by(hour),
+        _line("group", seen.c.group, unique=unique, total=func.count()).where(used),
+        _line("client", seen.c.family, unique=unique, total=func.count()).where(
+            used, seen.c.group == Group.OPENS.value
+        ),
+        _line("hour", seen.c.group, hour=hour, unique=literal(0), total=func.count()).where(used).group_by(hour),
     )
 
 
@@ -210,7 +215,11 @@ def _opened(group: Group) -> ScalarSelect[int]:
     return (
         select(func.count(distinct(opens.c.message_id)))
         .select_from(messages.join(opens))
-        .where(messages.c.campaign_id == campaigns.c.campaign_id, _GROUP.in_([group.value]))
+        .where(
+            messages.c.campaign_id == campaigns.c.campaign_id,
+            messages.c.tracking == Tracking.TRACKED.value,
+            _GROUP.in_([group.value]),
+        )
         .correlate(campaigns)
         .scalar_subquery()
     )

@@ -4,17 +4,18 @@ What must hold: campaign reports count what is left; the ledger keeps every entr
 nothing goes that something else still points at. Everything is bounded by `limit`, inside the caller's transaction.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Select, Table, delete, exists, func, or_, select, update
 
 from pixel_service.domain.consent import VALID_STATES, Purpose
-from pixel_service.domain.messages import Status, SubscriberId
+from pixel_service.domain.messages import Status, SubscriberId, Tracking
 from pixel_service.domain.retention import Kept
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.schema import (
+    address_changes,
     audit_log,
     consents,
     ledger,
@@ -22,8 +23,11 @@ from pixel_service.storage.schema import (
     metadata,
     opens,
     pixels,
+    rights_requests,
+    sealed_evidence,
     sends,
     subscribers,
+    webhook_deliveries,
 )
 
 _VALID = tuple(state.value for state in VALID_STATES)
@@ -56,32 +60,34 @@ async def purge(connection: Connection, kind: Kept, before: datetime, limit: int
         found = found.with_for_update(of=messages, skip_locked=True)
     keys = (await connection.execute(found)).scalars().all()
     match kind:
-        case Kept.OPENS:
-            await _delete(connection, opens.c.open_id, keys)
-        case Kept.PIXELS:
-            await _delete(connection, pixels.c.pixel_id, keys)
         case Kept.MESSAGES:
             await _note_last_mail(connection, keys)
             await _delete(connection, messages.c.message_id, keys)
-        case Kept.SENDS:
-            await _delete(connection, sends.c.send_id, keys)
         case Kept.EVIDENCE:
-            await _drop_evidence(connection, keys)
+            await forget(connection, keys)
         case Kept.STRANGERS:
             # Held first and looked at again: somebody may just be signing up.
             await connection.execute(
-                select(subscribers.c.subscriber_id).where(subscribers.c.subscriber_id.in_(keys)).with_for_update()
+                select(subscribers.c.subscriber_id)
+                .where(subscribers.c.subscriber_id.in_(keys))
+                .order_by(subscribers.c.subscriber_id)
+                .with_for_update()
             )
             await connection.execute(delete(subscribers).where(subscribers.c.subscriber_id.in_(keys), _unknown()))
-        case Kept.AUDIT:
-            await _delete(connection, audit_log.c.audit_id, keys)
         case Kept.UNUSED_CONSENT:
             raise ValueError("consent expires by an act")
+        case _:
+            await _delete(connection, _KEYS[kind], keys)
     return len(keys)
 
 
 async def _delete(connection: Connection, key: Column[Any], keys: Sequence[Any]) -> None:
     await connection.execute(delete(key.table).where(key.in_(keys)))
+
+
+def _restricted(person: ColumnElement[Any]) -> ColumnElement[bool]:
+    """What a person wants kept does not go by its age (GDPR Art. 18)."""
+    return exists().where(subscribers.c.subscriber_id == person, subscribers.c.restricted_at.is_not(None))
 
 
 # --- consent --------------------------------------------------------------------------------------------------------
@@ -114,13 +120,14 @@ def _unused_consents(before: datetime) -> Select[Any]:
 
 
 def _old_messages(before: datetime) -> Select[Any]:
-    """A mail that was opened stays as long as its opens. `due_at` is never long after the end, and has the index."""
+    """A mail that was opened stays as long as its opens, one of a restricted person until they lift it. `due_at` is never long after the end, and has the index."""
     return select(messages.c.message_id).where(
         messages.c.status.in_(_ENDED),
         messages.c.due_at <= before,
         func.coalesce(messages.c.sent_at, messages.c.queued_at) <= before,
         ~exists().where(opens.c.message_id == messages.c.message_id),
         ~exists().where(pixels.c.message_id == messages.c.message_id),
+        ~_restricted(messages.c.subscriber_id),
     )
 
 
@@ -157,7 +164,8 @@ def _old_sends(before: datetime) -> Select[Any]:
 
 
 def _ended_evidence(before: datetime) -> Select[Any]:
-    """People without an act or a mail since, who agree to nothing any more; only what was not dropped yet."""
+    """People without an act or a mail since, who agree to nothing any more and restricted nothing; only what was not
+    dropped yet."""
     person = ledger.c.subscriber_id
     later = ledger.alias("later")
     return (
@@ -169,17 +177,27 @@ def _ended_evidence(before: datetime) -> Select[Any]:
             ~exists().where(later.c.subscriber_id == person, later.c.at > before),
             ~exists().where(consents.c.subscriber_id == person, consents.c.state.in_(_VALID)),
             ~_mailed_after(person, before),
+            ~_restricted(person),
         )
     )
 
 
-async def _drop_evidence(connection: Connection, people: Sequence[str]) -> None:
-    """Of the person nothing is left; of the acts, hashes. The caller holds `dialect.lock_ledger`."""
-    await connection.execute(update(ledger).where(ledger.c.subscriber_id.in_(people)).values(content=None, salt=None))
+async def forget(connection: Connection, people: Sequence[str], *, spare: Collection[str] = ()) -> dict[str, int]:
+    """Of these people nothing is left but what the tables in `spare` hold; of their acts, hashes. Returns how many rows,
+    by table. The caller holds `dialect.lock_ledger`."""
+    dropped = await connection.execute(
+        update(ledger)
+        .where(ledger.c.subscriber_id.in_(people), ledger.c.content.is_not(None))
+        .values(content=None, salt=None)
+    )
     theirs = select(messages.c.message_id).where(messages.c.subscriber_id.in_(people))
-    await connection.execute(delete(opens).where(opens.c.message_id.in_(theirs)))
+    opened = await connection.execute(delete(opens).where(opens.c.message_id.in_(theirs)))
+    gone = {ledger.name: dropped.rowcount, opens.name: opened.rowcount}
     for table in _HELD:
-        await connection.execute(delete(table).where(table.c.subscriber_id.in_(people)))
+        if table.name not in spare:
+            rows = await connection.execute(delete(table).where(table.c.subscriber_id.in_(people)))
+            gone[table.name] = rows.rowcount
+    return gone
 
 
 def _unknown() -> ColumnElement[bool]:
@@ -188,19 +206,48 @@ def _unknown() -> ColumnElement[bool]:
     return ~or_(*(exists().where(table.c.subscriber_id == subscribers.c.subscriber_id) for table in held))
 
 
+def _old_address_changes(before: datetime) -> Select[Any]:
+    """A confirmed one stays with the evidence: it says why a consent that came from one address reaches another."""
+    proves = exists().where(ledger.c.subscriber_id == address_changes.c.subscriber_id, ledger.c.content.is_not(None))
+    return select(address_changes.c.change_id).where(
+        address_changes.c.expires_at <= before,
+        or_(address_changes.c.confirmed_at.is_(None), ~proves),
+        ~_restricted(address_changes.c.subscriber_id),
+    )
+
+
 # --- which is which -------------------------------------------------------------------------------------------------
 
 
 def _old_opens(before: datetime) -> Select[Any]:
     """Ids grow with time: the index finds the old ones, the column decides."""
     newest = int(before.timestamp() * 1000).to_bytes(6, "big") + b"\xff" * 10
-    return select(opens.c.open_id).where(opens.c.open_id <= newest, opens.c.opened_at <= before)
+    kept_back = exists().where(
+        messages.c.message_id == opens.c.message_id, messages.c.tracking == Tracking.RESTRICTED.value
+    )
+    return select(opens.c.open_id).where(opens.c.open_id <= newest, opens.c.opened_at <= before, ~kept_back)
 
 
+def _old_pixels(before: datetime) -> Select[Any]:
+    return select(pixels.c.pixel_id).where(pixels.c.closes_at <= before, ~_restricted(pixels.c.subscriber_id))
+
+
+#: Of classes that go row by row.
+_KEYS: Mapping[Kept, Column[Any]] = {
+    Kept.ADDRESS_CHANGES: address_changes.c.change_id,
+    Kept.OPENS: opens.c.open_id,
+    Kept.PIXELS: pixels.c.pixel_id,
+    Kept.SENDS: sends.c.send_id,
+    Kept.AUDIT: audit_log.c.audit_id,
+    Kept.SEALED_EVIDENCE: sealed_evidence.c.subscriber_id,
+    Kept.WEBHOOKS: webhook_deliveries.c.number,
+    Kept.REQUESTS: rights_requests.c.request_id,
+}
 _DUE: Mapping[Kept, Callable[[datetime], Select[Any]]] = {
     Kept.UNUSED_CONSENT: _unused_consents,
+    Kept.ADDRESS_CHANGES: _old_address_changes,
     Kept.OPENS: _old_opens,
-    Kept.PIXELS: lambda before: select(pixels.c.pixel_id).where(pixels.c.closes_at <= before),
+    Kept.PIXELS: _old_pixels,
     Kept.MESSAGES: _old_messages,
     Kept.SENDS: _old_sends,
     Kept.EVIDENCE: _ended_evidence,
@@ -208,4 +255,9 @@ _DUE: Mapping[Kept, Callable[[datetime], Select[Any]]] = {
         subscribers.c.created_at <= before, _unknown()
     ),
     Kept.AUDIT: lambda before: select(audit_log.c.audit_id).where(audit_log.c.at <= before),
+    Kept.WEBHOOKS: lambda before: select(webhook_deliveries.c.number).where(webhook_deliveries.c.ended_at <= before),
+    Kept.SEALED_EVIDENCE: lambda before: select(sealed_evidence.c.subscriber_id).where(
+        sealed_evidence.c.ends_at <= before
+    ),
+    Kept.REQUESTS: lambda before: select(rights_requests.c.request_id).where(rights_requests.c.done_at <= before),
 }

@@ -207,7 +207,10 @@ async def advance(connection: Connection, send_id: SendId, progress: Progress) -
         "refused": sends.c.refused + progress.refused,
         "expanded_at": progress.finished_at,
     }
-    if progress.cursor is not None:
+    if progress.finished_at is not None:
+        # The last person decided is nobody's business any more, least of all after their erasure.
+        values["cursor"] = None
+    elif progress.cursor is not None:
         values["cursor"] = progress.cursor
     if progress.results is not None:
         values["results"] = progress.results

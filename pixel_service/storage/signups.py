@@ -1,5 +1,6 @@
 """Sign-ups: what somebody typed and asked for, until the person answers for each purpose."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import exists, func, insert, select, update
@@ -76,10 +77,21 @@ async def close(connection: Connection, sign_up_id: SignUpId, *, at: datetime) -
     await connection.execute(update(sign_ups).where(sign_ups.c.sign_up_id == sign_up_id).values(confirmed_at=at))
 
 
-async def cancel_waiting(connection: Connection, subscriber_id: SubscriberId, purposes: tuple[Purpose, ...]) -> None:
-    """A withdrawal also ends what still waits for a confirmation: an old link must not bring the purpose back."""
+async def correct_waiting(connection: Connection, subscriber_id: SubscriberId, changed: Mapping[str, str]) -> None:
+    """What was typed before must not come back with an answer that is given later."""
+    of_person = (sign_ups.c.subscriber_id == subscriber_id) & sign_ups.c.confirmed_at.is_(None)
+    for row in (await connection.execute(select(sign_ups.c.sign_up_id, sign_ups.c.profile).where(of_person))).all():
+        corrected = Profile(**{**row.profile, **changed}).given()
+        await connection.execute(
+            update(sign_ups).where(sign_ups.c.sign_up_id == row.sign_up_id).values(profile=corrected)
+        )
+
+
+async def cancel_waiting(connection: Connection, subscriber_id: SubscriberId, purposes: tuple[Purpose, ...]) -> int:
+    """A withdrawal also ends what still waits for a confirmation: an old link must not bring the purpose back. Returns
+    how many questions it were."""
     of_person = select(sign_ups.c.sign_up_id).where(sign_ups.c.subscriber_id == subscriber_id)
-    await connection.execute(
+    cancelled = await connection.execute(
         update(sign_up_purposes)
         .where(
             sign_up_purposes.c.sign_up_id.in_(of_person),
@@ -88,6 +100,7 @@ async def cancel_waiting(connection: Connection, subscriber_id: SubscriberId, pu
         )
         .values(answer="cancelled")
     )
+    return cancelled.rowcount
 
 
 async def waiting_purposes(connection: Connection, subscriber_id: SubscriberId, *, now: datetime) -> set[Purpose]:

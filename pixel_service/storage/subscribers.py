@@ -22,6 +22,9 @@ class Subscriber:
     #: Of the last confirmed sign-up; None until then.
     language: str | None
     profile: Profile
+    #: Since when nothing of theirs is used, and since when they want no marketing; None: neither.
+    restricted_at: datetime | None = None
+    objected_at: datetime | None = None
 
 
 async def upsert(connection: Connection, address: Address, *, new_id: SubscriberId, at: datetime) -> SubscriberId:
@@ -53,6 +56,8 @@ def subscriber_of(row: Row[Any]) -> Subscriber:
         address=values["address"],
         language=values["language"],
         profile=Profile(**{name: values[name] for name in Profile.__slots__}),
+        restricted_at=values["restricted_at"],
+        objected_at=values["objected_at"],
     )
 
 
@@ -62,17 +67,25 @@ class Known:
 
     subscriber_id: SubscriberId
     language: str | None
+    #: Not even service mail may go to them.
+    restricted: bool = False
 
 
 async def find(connection: Connection, keys: Sequence[str]) -> dict[str, Known]:
     """Who of a batch of at most some hundreds of address keys is on record."""
     rows = await connection.execute(
-        select(subscribers.c.address_key, subscribers.c.subscriber_id, subscribers.c.language).where(
-            subscribers.c.address_key.in_(keys)
-        )
+        select(
+            subscribers.c.address_key,
+            subscribers.c.subscriber_id,
+            subscribers.c.language,
+            subscribers.c.restricted_at.is_not(None).label("restricted"),
+        ).where(subscribers.c.address_key.in_(keys))
     )
     return {
-        row.address_key: Known(subscriber_id=SubscriberId(row.subscriber_id), language=row.language) for row in rows
+        row.address_key: Known(
+            subscriber_id=SubscriberId(row.subscriber_id), language=row.language, restricted=row.restricted
+        )
+        for row in rows
     }
 
 
@@ -86,9 +99,56 @@ async def languages(connection: Connection, subscriber_ids: Sequence[SubscriberI
 
 
 async def complete(connection: Connection, subscriber_id: SubscriberId, *, language: str, profile: Profile) -> None:
-    """Take over the language and the details a confirmed sign-up gave; what it left empty stays."""
+    """Take over the language and the details a confirmed sign-up gave; what it left empty stays. Whoever agrees anew by
+    their own button has taken an objection back."""
     await connection.execute(
         update(subscribers)
         .where(subscribers.c.subscriber_id == subscriber_id)
-        .values(language=language, **profile.given())
+        .values(language=language, objected_at=None, **profile.given())
     )
+
+
+async def correct(connection: Connection, subscriber_id: SubscriberId, profile: Profile) -> None:
+    """Every detail as it is here, an empty one too."""
+    values = {name: getattr(profile, name) for name in Profile.__slots__}
+    await connection.execute(update(subscribers).where(subscribers.c.subscriber_id == subscriber_id).values(**values))
+
+
+async def move(connection: Connection, subscriber_id: SubscriberId, address: Address) -> None:
+    """Nobody else may have it: the caller holds `dialect.lock_ledger`, as all do who put people on record, and looked."""
+    await connection.execute(
+        update(subscribers)
+        .where(subscribers.c.subscriber_id == subscriber_id)
+        .values(address=address.normalised, address_key=address.key)
+    )
+
+
+async def set_restricted(connection: Connection, subscriber_id: SubscriberId, *, at: datetime | None) -> None:
+    """None lifts it."""
+    await connection.execute(
+        update(subscribers).where(subscribers.c.subscriber_id == subscriber_id).values(restricted_at=at)
+    )
+
+
+async def set_objected(connection: Connection, subscriber_id: SubscriberId, *, at: datetime) -> None:
+    await connection.execute(
+        update(subscribers).where(subscribers.c.subscriber_id == subscriber_id).values(objected_at=at)
+    )
+
+
+async def hold(connection: Connection, subscriber_ids: Sequence[SubscriberId]) -> set[SubscriberId]:
+    """Who of them is still on record, and stays so until this transaction ends: whoever queues mail asks, so that an
+    erasure comes before or after. In one order for everybody."""
+    found = await connection.execute(
+        select(subscribers.c.subscriber_id)
+        .where(subscribers.c.subscriber_id.in_(subscriber_ids))
+        .order_by(subscribers.c.subscriber_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    return {SubscriberId(one) for one in found.scalars()}
+
+
+async def hold_to_erase(connection: Connection, subscriber_id: SubscriberId) -> None:
+    """Wait for those who queue mail to this person just now; who comes later finds nobody."""
+    one = select(subscribers.c.subscriber_id).where(subscribers.c.subscriber_id == subscriber_id)
+    await connection.execute(one.with_for_update())

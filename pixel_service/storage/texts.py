@@ -1,10 +1,13 @@
 """Published texts: every wording and notice a person was ever shown, kept as it was (S5, DESIGN rule 14)."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import insert, select
 
 from pixel_service.domain.errors import PublishedTextChanged
+from pixel_service.domain.evidence import TextKey
+from pixel_service.domain.imports import IMPORTED_TEXT
 from pixel_service.domain.wordings import Catalogue, Notice, Wording
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
@@ -57,3 +60,35 @@ async def find(connection: Connection, purpose: str, version: str, language: str
     )
     found: str | None = (await connection.execute(query)).scalar_one_or_none()
     return found
+
+
+async def imported(connection: Connection) -> dict[TextKey, str]:
+    """The hashes of all texts that came with imports; their number is bounded."""
+    rows = await connection.execute(
+        select(
+            published_texts.c.purpose,
+            published_texts.c.version,
+            published_texts.c.language,
+            published_texts.c.text_hash,
+        ).where(published_texts.c.version.startswith(IMPORTED_TEXT))
+    )
+    return {(row.purpose, row.version, row.language): row.text_hash for row in rows}
+
+
+async def keep_imported(connection: Connection, wordings: Collection[Wording], *, at: datetime) -> None:
+    """None of them is kept yet. The caller holds `dialect.lock_ledger`."""
+    if wordings:
+        await connection.execute(
+            insert(published_texts),
+            [
+                {
+                    "purpose": one.purpose,
+                    "version": one.version,
+                    "language": one.language,
+                    "text": one.text,
+                    "text_hash": one.hash,
+                    "published_at": at,
+                }
+                for one in wordings
+            ],
+        )

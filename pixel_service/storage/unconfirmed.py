@@ -25,7 +25,10 @@ from pixel_service.storage.schema import (
 )
 
 #: Acts that only say that somebody was asked.
-_ASKING = tuple(act.value for act in (Act.REQUESTED, Act.CONFIRMATION_SENT, Act.EXPIRED))
+ASKING = tuple(act.value for act in (Act.REQUESTED, Act.CONFIRMATION_SENT, Act.EXPIRED))
+_CONFIRMED = exists().where(
+    sign_up_purposes.c.sign_up_id == sign_ups.c.sign_up_id, sign_up_purposes.c.answer == "confirmed"
+)
 #: Every table that points at a person, today's and tomorrow's: a row in one of them keeps the person.
 _POINTING = tuple(
     key.parent
@@ -42,17 +45,25 @@ class Lapsed:
 
 
 async def lapsed(connection: Connection, *, created_before: datetime, limit: int) -> list[Lapsed]:
-    """Sign-ups of which nothing was confirmed, oldest first."""
-    confirmed = exists().where(
-        sign_up_purposes.c.sign_up_id == sign_ups.c.sign_up_id, sign_up_purposes.c.answer == "confirmed"
+    """Sign-ups of which nothing was confirmed, oldest first. What a person wants kept stays (GDPR Art. 18)."""
+    restricted = exists().where(
+        subscribers.c.subscriber_id == sign_ups.c.subscriber_id, subscribers.c.restricted_at.is_not(None)
     )
     rows = await connection.execute(
         select(sign_ups.c.sign_up_id, sign_ups.c.subscriber_id)
-        .where(sign_ups.c.created_at <= created_before, ~confirmed)
+        .where(sign_ups.c.created_at <= created_before, ~_CONFIRMED, ~restricted)
         .order_by(sign_ups.c.created_at, sign_ups.c.sign_up_id)
         .limit(limit)
     )
     return [Lapsed(sign_up_id=SignUpId(row.sign_up_id), subscriber_id=SubscriberId(row.subscriber_id)) for row in rows]
+
+
+async def of_person(connection: Connection, subscriber_id: SubscriberId) -> list[Lapsed]:
+    """Their sign-ups of which nothing was confirmed, however young."""
+    rows = await connection.execute(
+        select(sign_ups.c.sign_up_id).where(sign_ups.c.subscriber_id == subscriber_id, ~_CONFIRMED)
+    )
+    return [Lapsed(sign_up_id=SignUpId(one), subscriber_id=subscriber_id) for one in rows.scalars()]
 
 
 async def erase(connection: Connection, one: Lapsed) -> None:
@@ -89,7 +100,7 @@ async def open_questions(connection: Connection, subscriber_id: SubscriberId) ->
 async def forget_strangers(connection: Connection, people: Collection[SubscriberId]) -> int:
     """Delete those of `people` of whom nothing is held but questions that lapsed; returns how many."""
     held: ColumnElement[bool] = or_(
-        exists().where(ledger.c.subscriber_id == subscribers.c.subscriber_id, ledger.c.act.not_in(_ASKING)),
+        exists().where(ledger.c.subscriber_id == subscribers.c.subscriber_id, ledger.c.act.not_in(ASKING)),
         exists().where(
             messages.c.subscriber_id == subscribers.c.subscriber_id,
             or_(messages.c.template.is_(None), messages.c.template != "confirmation"),

@@ -7,17 +7,21 @@ press finds it answered.
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from pixel_service.domain.address import parse_address
 from pixel_service.domain.consent import Event, Purpose, is_valid, kind_of, slug_of
 from pixel_service.domain.messages import SignUpId, SubscriberId
 from pixel_service.domain.signup import AskedPurpose, PendingSignUp
 from pixel_service.domain.tokens import Link
+from pixel_service.domain.webhooks import WebhookEvent
 from pixel_service.storage import consent, messages, signups, subscribers
 from pixel_service.storage.consent import Happening
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
 from pixel_service.usecases import service_mails
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.erased_addresses import welcome_back
 from pixel_service.usecases.sign_up import resend_confirmation
+from pixel_service.usecases.webhooks import about, announce
 from pixel_service.usecases.withdraw import Source, end
 
 
@@ -157,6 +161,7 @@ async def _answer(
         await subscribers.complete(
             connection, pending.subscriber_id, language=pending.language, profile=pending.profile
         )
+        await _welcome(ctx, connection, pending.subscriber_id, accepted)
         await _send_follow_ups(ctx, connection, pending, accepted)
     # The last word counts: a no to what was given before, by another link, takes it away; and other links that still
     # ask for it are answered too.
@@ -165,6 +170,16 @@ async def _answer(
         await end(ctx, connection, pending.subscriber_id, given, Source.CONFIRM_PAGE)
     await signups.cancel_waiting(connection, pending.subscriber_id, refused)
     return Confirmed(pending, accepted, refused)
+
+
+async def _welcome(
+    ctx: Context, connection: Connection, subscriber_id: SubscriberId, accepted: tuple[Purpose, ...]
+) -> None:
+    """Processors hear of it. Who had themselves erased and is back of their own will may be imported like everybody."""
+    person = await subscribers.get(connection, subscriber_id)
+    if person is not None:
+        await welcome_back(ctx, connection, parse_address(person.address))
+        await announce(ctx, connection, about(ctx, WebhookEvent.CONFIRMED, person, accepted))
 
 
 def _happening(ctx: Context, pending: PendingSignUp, asked: AskedPurpose, event: Event) -> Happening:

@@ -13,6 +13,7 @@ from pixel_service.i18n import Catalogues
 from pixel_service.mail.compose import Composer
 from pixel_service.mail.transport import Transport
 from pixel_service.storage.engine import Database
+from pixel_service.storage.journal import Journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,13 @@ class Policy:
     step_up: bool = True
     step_up_within: timedelta = timedelta(seconds=120)
     download_within: timedelta = timedelta(days=30)
+    #: How long a link to the page of one's own data serves, and how many are mailed to one address within 24 hours.
+    privacy_link_within: timedelta = timedelta(hours=24)
+    privacy_links_per_day: int = 3
+    #: How long the link to confirm a new address serves; and how many are mailed within 24 hours, for one person and to
+    #: one address.
+    new_address_within: timedelta = timedelta(hours=48)
+    new_addresses_per_day: int = 3
     #: A refused or withdrawn tracking choice is not asked again for so long (W7).
     ask_again_after: timedelta = timedelta(days=183)
     #: Every sign-up is answered so long after it came, so that the time tells nothing about an address (S4).
@@ -52,6 +60,8 @@ class Policy:
     #: The files are written anew at most so often, however many people withdraw (W4).
     scrub_every: timedelta = timedelta(hours=1)
     keep: Periods = field(default_factory=Periods)
+    #: Lines of the journal of withdrawals; longer than the oldest backup that may be restored.
+    keep_journal: timedelta = timedelta(days=90)
     #: Where data is stored and processed, as receipts tell it: ISO 3166-1 alpha-2 codes, or ``EU``.
     data_locations: tuple[str, ...] = ("EU",)
     lease: timedelta = timedelta(minutes=5)
@@ -80,3 +90,5 @@ class Context:
     takes_mail: Callable[[Address], Awaitable[bool]]
     #: A fresh id: 26 characters of base32, 128 random bits.
     ids: Callable[[], str]
+    #: Where withdrawals are noted for a restore; None: nowhere.
+    journal: Journal | None = None

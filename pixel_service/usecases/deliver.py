@@ -13,12 +13,14 @@ from datetime import datetime
 from pixel_service.domain.consent import SERVICE, TRACKING_OPENS, is_valid
 from pixel_service.domain.errors import InvalidInput
 from pixel_service.domain.messages import PixelId, Reason, SendId, Status
+from pixel_service.domain.signup import Profile
 from pixel_service.mail.compose import Prepared
 from pixel_service.mail.transport import Accepted, Deferred, Envelope, Rejected, Withheld
 from pixel_service.storage import consent, messages, sends
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.messages import Claimed, Permission, PixelPlan, Result
+from pixel_service.storage.subscribers import Subscriber
 from pixel_service.usecases import own_mails, personal
 from pixel_service.usecases.content import Content, differs_per_person, prepared
 from pixel_service.usecases.context import Context
@@ -177,7 +179,7 @@ async def _write(ctx: Context, desk: Desk, held: _Held) -> _Mail | Result | None
         if permission is None:
             return None
         if not permission.may_send:
-            return _cancelled(held.claimed, Reason.CONSENT_WITHDRAWN)
+            return _cancelled(held.claimed, _why_not(permission))
         mail = await _content(ctx, connection, desk, held.claimed)
     if mail is None:
         return _cancelled(held.claimed, Reason.NO_LONGER_NEEDED)
@@ -187,11 +189,18 @@ async def _write(ctx: Context, desk: Desk, held: _Held) -> _Mail | Result | None
         foreign = held.claimed.send_id is not None and pixel_id is None
         if foreign and differs_per_person(ctx, variant, held.claimed.purpose):
             return _cancelled(held.claimed, Reason.PERSONAL_CONTENT)
-        letter = personal.Letter(claimed=held.claimed, person=permission.person, pixel_id=pixel_id, links=mail.links)
+        letter = personal.Letter(
+            claimed=held.claimed, person=_recipient(permission.person, mail), pixel_id=pixel_id, links=mail.links
+        )
         envelope = replace(personal.envelope(ctx, letter, variant), still_wanted=_unchanged(ctx, held, permission))
         return _Mail(envelope=envelope, tracked=pixel_id is not None)
     except InvalidInput as error:
         return Result(message_id=held.claimed.message_id, status=Status.FAILED, reason="content", reply=str(error))
+
+
+def _recipient(person: Subscriber, mail: Writing) -> Subscriber:
+    """Whoever reads at another address than the one on record may be a stranger, and is told no name."""
+    return person if mail.address is None else replace(person, address=mail.address, profile=Profile())
 
 
 def _unchanged(ctx: Context, held: _Held, permission: Permission) -> Callable[[], Awaitable[bool]]:
@@ -218,6 +227,12 @@ def _variant(ctx: Context, desk: Desk, claimed: Claimed, content: Content, *, tr
     if key not in desk.variants:
         desk.variants[key] = prepared(ctx, content, claimed.purpose, language=claimed.language, tracked=tracked)
     return desk.variants[key]
+
+
+def _why_not(permission: Permission) -> Reason:
+    if permission.person.restricted_at is not None:
+        return Reason.RESTRICTED
+    return Reason.OBJECTED if permission.person.objected_at is not None else Reason.CONSENT_WITHDRAWN
 
 
 def _cancelled(claimed: Claimed, reason: Reason) -> Result:

@@ -3,13 +3,16 @@
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from pixel_service.domain.address import Address
+from pixel_service.domain.errors import SealBroken
 from pixel_service.domain.evidence import (
     Chain,
     Evidence,
     ReadMail,
+    SealedSince,
     SentMail,
     Statement,
     names_mail,
@@ -17,11 +20,15 @@ from pixel_service.domain.evidence import (
     read,
     texts_named,
 )
+from pixel_service.domain.ledger import Entry
 from pixel_service.domain.messages import SubscriberId
+from pixel_service.domain.rights import AddressChange
 from pixel_service.mail.read_back import read_back
-from pixel_service.storage import audit, checkpoints, evidence, ledger, subscribers
+from pixel_service.storage import address_changes, audit, checkpoints, evidence, ledger, subscribers
 from pixel_service.storage.audit import Look
 from pixel_service.storage.engine import Connection
+from pixel_service.storage.erasure import SealedRow
+from pixel_service.usecases import sealing
 from pixel_service.usecases.checkpoints import public_keys
 from pixel_service.usecases.context import Context
 
@@ -41,15 +48,19 @@ class Inquiry:
 
 
 async def gather(ctx: Context, inquiry: Inquiry) -> Evidence | None:
-    """None for an address that is not on record; that somebody asked is on record all the same. A write transaction,
+    """What proves the consents of this address, sealed evidence too. None for an address that is not on record; that somebody asked is on record all the same. A write transaction,
     because no look may go without its row in the audit log."""
     key = inquiry.address.key
     async with ctx.db.write() as connection:
         known = (await subscribers.find(connection, [key])).get(key)
-        subject = known.subscriber_id if known else keyed_hash(ctx, inquiry.address)
-        look = Look(at=ctx.clock(), who=inquiry.by, act=ACT, subject=subject, reason=inquiry.reason)
-        await audit.record(connection, look)
-        return await _evidence(ctx, connection, inquiry, known.subscriber_id) if known else None
+        sealed = await sealing.find(ctx, connection, inquiry.address)
+        people = [*([known.subscriber_id] if known else ()), *(row.subscriber_id for row in sealed)]
+        for subject in people or [keyed_hash(ctx, inquiry.address)]:
+            look = Look(at=ctx.clock(), who=inquiry.by, act=ACT, subject=subject, reason=inquiry.reason)
+            await audit.record(connection, look)
+        found = [await _evidence(ctx, connection, inquiry, known.subscriber_id)] if known else []
+        found += [await _unsealed(ctx, connection, inquiry, row) for row in sealed]
+    return replace(found[0], earlier=tuple(found[1:])) if found else None
 
 
 def keyed_hash(ctx: Context, address: Address) -> str:
@@ -59,16 +70,47 @@ def keyed_hash(ctx: Context, address: Address) -> str:
 
 
 async def _evidence(ctx: Context, connection: Connection, inquiry: Inquiry, subscriber_id: SubscriberId) -> Evidence:
-    statements = read(await ledger.entries_of(connection, subscriber_id))
+    entries = await ledger.entries_of(connection, subscriber_id)
+    mails = await evidence.mails_of(connection, subscriber_id)
+    moves = await address_changes.confirmed_of(connection, subscriber_id)
+    found = _Found(subscriber_id, inquiry.address.normalised, entries, mails, moves)
+    return await _put_together(ctx, connection, inquiry, found)
+
+
+async def _unsealed(ctx: Context, connection: Connection, inquiry: Inquiry, row: SealedRow) -> Evidence:
+    """What was sealed is held against the hashes that the ledger has today. A seal that does not open is shown as that."""
+    entries = await ledger.entries_of(connection, row.subscriber_id)
+    try:
+        kept = sealing.unseal(ctx, row)
+    except SealBroken:
+        found, opens = _Found(row.subscriber_id, inquiry.address.normalised, entries, ()), False
+    else:
+        found, opens = _Found(row.subscriber_id, kept.address, kept.restore(entries), kept.mails, kept.moves), True
+    put_together = await _put_together(ctx, connection, inquiry, found)
+    return replace(put_together, sealed=SealedSince(sealed_at=row.sealed_at, ends_at=row.ends_at, opens=opens))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    subscriber_id: SubscriberId
+    address: str
+    entries: Sequence[Entry]
+    mails: Sequence[SentMail]
+    moves: tuple[AddressChange, ...] = ()
+
+
+async def _put_together(ctx: Context, connection: Connection, inquiry: Inquiry, found: _Found) -> Evidence:
+    statements = read(found.entries)
     head = await ledger.head(connection)
     return Evidence(
-        address=inquiry.address.normalised,
-        subscriber_id=subscriber_id,
+        address=found.address,
+        subscriber_id=found.subscriber_id,
         at=ctx.clock(),
         by=inquiry.by,
         reason=inquiry.reason,
         purposes=prove(statements, await evidence.texts_of(connection, texts_named(statements))),
-        mails=tuple(_read(statements, mail) for mail in await evidence.mails_of(connection, subscriber_id)),
+        mails=tuple(_read(statements, mail) for mail in found.mails),
+        moves=found.moves,
         chain=Chain(entries=head.seq, covered=await checkpoints.newest(connection), public_key=public_keys(ctx)[0]),
     )
 

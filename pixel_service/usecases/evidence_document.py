@@ -1,62 +1,17 @@
 """The proof in words that somebody who never saw this service can follow: first what stands, then what was agreed, the mail
 that asked, every entry of the ledger, and how a reader checks it. The words are msgids of `locales/*/evidence.po`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from pixel_service.domain.consent import Act, State
+from pixel_service.domain.consent import State
 from pixel_service.domain.evidence import Evidence, PurposeProof, ReadMail, Statement
 from pixel_service.domain.evidence_document import Document, Fact, Quote, Section, Step
 from pixel_service.i18n import format_moment
 from pixel_service.usecases.context import Context
-
-_STATES: Mapping[State, str] = {
-    State.UNKNOWN: "nothing is on record",
-    State.REQUESTED: "asked for, not confirmed",
-    State.GIVEN: "consent stands",
-    State.RENEWED: "consent stands, renewed",
-    State.REFUSED: "refused",
-    State.WITHDRAWN: "withdrawn",
-    State.EXPIRED: "expired",
-    State.RESTRICTED: "kept and not used, at the person's wish",
-    State.OBJECTED: "the person objected",
-    State.ERASED: "erased at the person's wish",
-}
-_ACTS: Mapping[Act, str] = {
-    Act.REQUESTED: "A form was sent with this choice ticked",
-    Act.CONFIRMATION_SENT: "The mail relay accepted the confirmation mail",
-    Act.CONFIRMED: "The person confirmed",
-    Act.RENEWED: "The person confirmed once more",
-    Act.REFUSED: "The person left this choice unticked and confirmed the rest",
-    Act.WITHDRAWN: "Consent was withdrawn",
-    Act.EXPIRED: "The request or the consent lapsed",
-    Act.RESTRICTED: "The person restricted the use of their data",
-    Act.LIFTED: "The restriction was lifted",
-    Act.OBJECTED: "The person objected to direct marketing",
-    Act.ERASED: "The person's data was erased",
-    Act.IMPORTED: "The consent was imported with its evidence",
-}
-_WAYS: Mapping[str, str] = {
-    "confirm_page": "by pressing the button on the page behind the link in the confirmation mail",
-    "one_click": "by the unsubscribe button of a mail program (RFC 8058)",
-    "unsubscribe_page": "on the unsubscribe page, reached by a link in a mail",
-    "stop_tracking_page": "on the page that stops the measuring, reached by a link in a mail",
-    "preferences_page": "on the preference page, reached by a link in a mail",
-    "mail": "by e-mail",
-    "operator": "by e-mail, carried out by a colleague who read it",
-}
-_FIELDS: Mapping[str, str] = {
-    "address": "E-mail address",
-    "salutation": "Salutation",
-    "first_name": "First name",
-    "last_name": "Last name",
-    "company": "Company",
-    "phone": "Phone",
-    "function": "Role",
-    "interests": "Interests",
-}
+from pixel_service.usecases.evidence_words import ACTS, FIELDS, SEALED, STATES, WAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +33,11 @@ class _Writer:
 
     def way(self, statement: Statement) -> str:
         source = statement.text("source")
-        return self.say(_WAYS[source]) if source in _WAYS else source
+        return self.say(WAYS[source]) if source in WAYS else source
+
+    def typed(self, one: Statement) -> str:
+        typed = "; ".join(f"{self.say(FIELDS.get(name, name))}: {value}" for name, value in one.fields.items())
+        return typed or self.say("no longer kept")
 
     def yes(self, holds: bool) -> str:
         return self.say("yes") if holds else self.say("NO")
@@ -94,16 +53,44 @@ def document(ctx: Context, evidence: Evidence, language: str) -> Document:
             Fact(writer.say("Made on"), writer.moment(evidence.at)),
             Fact(writer.say("Asked for by"), evidence.by),
             Fact(writer.say("Reason"), evidence.reason),
-            Fact(writer.say("Number of the person in the ledger"), evidence.subscriber_id, exact=True),
+            *_person(writer, evidence),
         ),
-        sections=(
-            _summary(writer, evidence),
-            *(_agreed(writer, proof) for proof in evidence.purposes),
-            *(_mail(writer, mail) for mail in evidence.mails),
-            _entries(writer, evidence),
-            _checking(writer, evidence),
-        ),
+        sections=(*_proof(writer, evidence), *_earlier(writer, evidence), _checking(writer, evidence)),
     )
+
+
+def _person(writer: _Writer, evidence: Evidence) -> Iterator[Fact]:
+    yield Fact(writer.say("Number of the person in the ledger"), evidence.subscriber_id, exact=True)
+    for move in evidence.moves:
+        at = move.confirmed_at or move.asked_at
+        said = writer.say(
+            "on %(moment)s, from %(old)s to %(new)s",
+            moment=writer.moment(at),
+            old=move.previous_address,
+            new=move.address,
+        )
+        yield Fact(writer.say("Address changed, confirmed from the new mailbox"), said)
+    if evidence.sealed:
+        yield Fact(writer.say("Sealed since"), writer.moment(evidence.sealed.sealed_at))
+        yield Fact(writer.say("Deleted on"), writer.moment(evidence.sealed.ends_at))
+        yield Fact(writer.say("The seal is unbroken"), writer.yes(evidence.sealed.opens))
+
+
+def _proof(writer: _Writer, evidence: Evidence) -> Iterator[Section]:
+    yield _summary(writer, evidence)
+    yield from (_agreed(writer, proof) for proof in evidence.purposes)
+    yield from (_mail(writer, mail) for mail in evidence.mails)
+    yield _entries(writer, evidence)
+
+
+def _earlier(writer: _Writer, evidence: Evidence) -> Iterator[Section]:
+    for one in evidence.earlier:
+        yield Section(
+            title=writer.say("Before an earlier erasure"),
+            paragraphs=(writer.say("What follows is about the same address, under another number."),),
+            facts=tuple(_person(writer, one)),
+        )
+        yield from _proof(writer, one)
 
 
 # --- what stands ------------------------------------------------------------
@@ -111,17 +98,19 @@ def document(ctx: Context, evidence: Evidence, language: str) -> Document:
 
 def _summary(writer: _Writer, evidence: Evidence) -> Section:
     told = tuple(_stands(writer, proof) for proof in evidence.purposes)
+    if evidence.sealed:
+        told = (writer.say(SEALED[evidence.sealed.opens]), *told)
     nothing = writer.say("Nobody ever asked this address for consent, and there is none.")
     return Section(title=writer.say("In short"), paragraphs=told or (nothing,))
 
 
 def _stands(writer: _Writer, proof: PurposeProof) -> str:
-    given, ended = proof.confirmed, proof.withdrawn or proof.expired
+    given, ended = proof.confirmed_at, proof.erased or proof.withdrawn or proof.expired
     values: dict[str, object] = {
         "label": writer.label(proof),
-        "state": writer.say(_STATES[proof.state]),
+        "state": writer.say(STATES[proof.state]),
         "at": writer.moment(proof.statements[-1].entry.at),
-        "given": writer.moment(given.entry.at) if given else "",
+        "given": writer.moment(given) if given else "",
         "ended": writer.moment(ended.entry.at) if ended else "",
     }
     if given and proof.valid:
@@ -145,25 +134,43 @@ def _agreed(writer: _Writer, proof: PurposeProof) -> Section:
 
 
 def _agreed_facts(writer: _Writer, proof: PurposeProof) -> Iterator[Fact]:
-    yield Fact(writer.say("State now"), writer.say(_STATES[proof.state]))
+    yield Fact(writer.say("State now"), writer.say(STATES[proof.state]))
     if asked := proof.requested:
         yield Fact(writer.say("Asked for on"), writer.moment(asked.entry.at))
         yield Fact(writer.say("By the form at"), asked.text("form_url"), exact=True)
-        typed = "; ".join(f"{writer.say(_FIELDS.get(name, name))}: {value}" for name, value in asked.fields.items())
-        yield Fact(writer.say("Typed into the form"), typed or writer.say("no longer kept"))
+        yield Fact(writer.say("Typed into the form"), writer.typed(asked))
         yield Fact(writer.say("Privacy notice that was linked"), asked.text("notice_version"))
     if given := proof.confirmed:
         yield Fact(writer.say("Confirmed on"), writer.moment(given.entry.at))
         yield Fact(writer.say("How"), writer.way(given))
+    if taken := proof.imported:
+        yield from _imported(writer, taken)
     if (refused := proof.refused) and proof.state is State.REFUSED:
         yield Fact(writer.say("Refused on"), writer.moment(refused.entry.at))
     if (ended := proof.withdrawn) and not proof.valid:
         yield Fact(writer.say("Withdrawn on"), writer.moment(ended.entry.at))
         yield Fact(writer.say("How it was withdrawn"), writer.way(ended))
+    if erased := proof.erased:
+        yield Fact(writer.say("Erased on"), writer.moment(erased.entry.at))
     if proof.text:
         yield Fact(writer.say("Version of the words"), f"{proof.text.version} ({proof.text.language})")
         yield Fact(writer.say("SHA-256 of the words, from the ledger"), proof.text.hash, exact=True)
         yield Fact(writer.say("The words below have this hash"), writer.yes(proof.text.matches))
+
+
+def _imported(writer: _Writer, taken: Statement) -> Iterator[Fact]:
+    yield Fact(writer.say("Imported on"), writer.moment(taken.entry.at))
+    yield Fact(writer.say("Imported from"), taken.text("origin") or writer.say("no longer kept"))
+    if not taken.content:
+        return
+    place = f"{taken.content['row']}, {taken.text('file_hash')}"
+    yield Fact(writer.say("Row of the imported file, and its SHA-256"), place, exact=True)
+    yield Fact(writer.say("Asked there on"), writer.moment(taken.moment("requested_at")))
+    yield Fact(writer.say("By the form at"), taken.text("form_url"), exact=True)
+    yield Fact(writer.say("Typed into the form"), writer.typed(taken))
+    yield Fact(writer.say("Confirmed there (double opt-in) on"), writer.moment(taken.moment("confirmed_at")))
+    if reference := taken.text("reference"):
+        yield Fact(writer.say("Proof kept there"), reference, exact=True)
 
 
 # --- the mail ---------------------------------------------------------------
@@ -216,7 +223,7 @@ def _step(writer: _Writer, one: Statement, label: str) -> Step:
         facts.insert(1, Fact(writer.say("How"), way))
     if not one.content:
         facts.append(Fact(writer.say("Content"), writer.say("no longer kept")))
-    return Step(f"{entry.seq}. {writer.say(_ACTS[entry.act])}: {label}", tuple(facts))
+    return Step(f"{entry.seq}. {writer.say(ACTS[entry.act])}: {label}", tuple(facts))
 
 
 def _checking(writer: _Writer, evidence: Evidence) -> Section:

@@ -1,16 +1,17 @@
 """Contents of the service's own mails, made at hand-over from ids in the outbox: texts as they were agreed, fresh links."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose, is_valid, kind_of
 from pixel_service.domain.evidence import SentMail
 from pixel_service.domain.messages import SignUpId
+from pixel_service.domain.rights import ChangeId
 from pixel_service.domain.sends import JsonValue
 from pixel_service.i18n import format_moment
-from pixel_service.storage import consent, evidence, signups
+from pixel_service.storage import address_changes, consent, evidence, signups, subscribers
 from pixel_service.storage.consent import Happening
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.messages import Claimed, Result
@@ -27,21 +28,16 @@ class Writing:
     content: Content
     #: The link the mail is about, by its name in the template.
     links: Mapping[str, str]
+    #: Where it goes, if not to the address on record.
+    address: str | None = None
 
 
 async def write(ctx: Context, connection: Connection, claimed: Claimed) -> Writing | None:
     """None when the occasion has passed."""
-    match claimed.template:
-        case "confirmation":
-            return await _confirmation(ctx, connection, claimed)
-        case "welcome":
-            return await _welcome(ctx, connection, claimed)
-        case "whitepaper":
-            return await _whitepaper(ctx, connection, claimed)
-        case "goodbye":
-            return _goodbye(ctx, claimed)
-        case _:
-            return None
+    if claimed.template == "goodbye":
+        return _goodbye(ctx, claimed)
+    writer = _WRITERS.get(claimed.template or "")
+    return await writer(ctx, connection, claimed) if writer else None
 
 
 def _own(claimed: Claimed, variables: Mapping[str, JsonValue], **links_: str) -> Writing:
@@ -114,6 +110,51 @@ def _goodbye(ctx: Context, claimed: Claimed) -> Writing:
         "pixels": int(str(claimed.variables["pixels"])),
     }
     return _own(claimed, variables)
+
+
+async def _my_data(ctx: Context, connection: Connection, claimed: Claimed) -> Writing | None:
+    person = await subscribers.get(connection, claimed.subscriber_id)
+    if person is None:
+        return None
+    expires_at = ctx.clock() + ctx.policy.privacy_link_within
+    variables: dict[str, JsonValue] = {
+        "asked_at": _moment(ctx, datetime.fromisoformat(str(claimed.variables["asked_at"])), claimed.language),
+        "expires_at": _moment(ctx, expires_at, claimed.language),
+    }
+    return _own(claimed, variables, my_data_url=links.my_data_url(ctx, person, expires_at))
+
+
+async def _new_address(ctx: Context, connection: Connection, claimed: Claimed) -> Writing | None:
+    """To the address that was typed, which may be a stranger's: one link, and nothing of the person who typed it."""
+    change = await address_changes.get(connection, ChangeId(str(claimed.variables["change_id"])))
+    if change is None or not change.is_waiting(ctx.clock()):
+        return None
+    variables: dict[str, JsonValue] = {
+        "asked_at": _moment(ctx, change.asked_at, claimed.language),
+        "expires_at": _moment(ctx, change.expires_at, claimed.language),
+    }
+    link = links.new_address_url(ctx, change.change_id, change.expires_at)
+    return replace(_own(claimed, variables, confirm_url=link), address=change.address)
+
+
+async def _address_asked(ctx: Context, connection: Connection, claimed: Claimed) -> Writing | None:
+    """To the address on record when it was asked for, also if the new one was confirmed meanwhile."""
+    change = await address_changes.get(connection, ChangeId(str(claimed.variables["change_id"])))
+    if change is None:
+        return None
+    variables: dict[str, JsonValue] = {"asked_at": _moment(ctx, change.asked_at, claimed.language)}
+    return replace(_own(claimed, variables), address=change.previous_address)
+
+
+#: By template; the goodbye says what it was told and asks nobody.
+_WRITERS: Mapping[str, Callable[[Context, Connection, Claimed], Awaitable[Writing | None]]] = {
+    "confirmation": _confirmation,
+    "welcome": _welcome,
+    "whitepaper": _whitepaper,
+    "my_data": _my_data,
+    "new_address": _new_address,
+    "address_asked": _address_asked,
+}
 
 
 def _list(claimed: Claimed, name: str) -> list[object]:

@@ -82,7 +82,10 @@ async def save(ctx: Context, command: Save) -> Saved | None:
     receipt = None
     if ending:
         receipt = await withdraw(ctx, command.subscriber_id, ending, Source.PREFERENCES_PAGE)
-    new = tuple(choice for choice in command.wanted if not before.active(choice.purpose))
+    new: tuple[Choice, ...] = ()
+    if before.person.restricted_at is None:
+        # Nobody is told to look for a mail that will not come.
+        new = tuple(choice for choice in command.wanted if not before.active(choice.purpose))
     if new:
         await sign_up(ctx, _request(ctx, command, before.person, new))
     return Saved(receipt=receipt, asked=tuple(choice.purpose for choice in new))

@@ -39,6 +39,8 @@ class Person:
     subscriber_id: SubscriberId
     language: str
     variables: Mapping[str, str]
+    #: They want nothing of theirs to be used for now.
+    restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,7 @@ def _person(ctx: Context, job: Job, known: Known, asked: RecipientAsked) -> Pers
         subscriber_id=known.subscriber_id,
         language=asked.language or known.language or ctx.policy.default_language,
         variables={name: value for name, value in sorted(asked.variables.items()) if name in job.variables},
+        restricted=known.restricted,
     )
 
 
@@ -131,6 +134,8 @@ async def known_people(ctx: Context, connection: Connection, ids: Sequence[Subsc
 async def rule_slice(ctx: Context, connection: Connection, job: Job, people: Sequence[Person]) -> list[Ruling]:
     """Rule on up to `SLICE` people and queue their mails, unless it is a dry run."""
     ids = [person.subscriber_id for person in people]
+    # Nobody can be erased between this look and their mail.
+    present = set(ids) if job.send_id is None else await subscribers.hold(connection, ids)
     on_record = await consent.consents_of_all(connection, ids, (job.purpose, TRACKING_OPENS))
     had_it: set[SubscriberId] = set()
     if job.campaign_id is not None and job.purpose != SERVICE:
@@ -138,10 +143,13 @@ async def rule_slice(ctx: Context, connection: Connection, job: Job, people: Seq
     rulings: list[Ruling] = []
     queue: list[NewMessage] = []
     for person in people:
+        if person.subscriber_id not in present:
+            rulings.append(_refused(Reason.UNKNOWN_ADDRESS))
+            continue
         if person.subscriber_id in had_it:
             rulings.append(_refused(Reason.DUPLICATE))
             continue
-        standing = _standing(on_record, person.subscriber_id, job.purpose)
+        standing = _standing(on_record, person, job.purpose)
         ruling = rule(job.purpose, standing, personal_content=job.personal_content)
         if ruling.verdict is not Verdict.REFUSED and job.send_id is not None:
             ruling = replace(ruling, message_id=MessageId(ctx.ids()))
@@ -152,14 +160,16 @@ async def rule_slice(ctx: Context, connection: Connection, job: Job, people: Seq
 
 
 def _standing(
-    on_record: Mapping[tuple[SubscriberId, Purpose], consent.Consent], subscriber_id: SubscriberId, purpose: Purpose
+    on_record: Mapping[tuple[SubscriberId, Purpose], consent.Consent], person: Person, purpose: Purpose
 ) -> Standing:
-    mail, tracking = on_record.get((subscriber_id, purpose)), on_record.get((subscriber_id, TRACKING_OPENS))
+    who = person.subscriber_id
+    mail, tracking = on_record.get((who, purpose)), on_record.get((who, TRACKING_OPENS))
     return Standing(
         mail=mail.state if mail else State.UNKNOWN,
         mail_seq=mail.ledger_seq if mail else None,
         tracking=tracking.state if tracking else State.UNKNOWN,
         tracking_seq=tracking.ledger_seq if tracking else None,
+        restricted=person.restricted,
     )
 
 

@@ -67,8 +67,9 @@ async def _take(ctx: Context, command: SignUp) -> SignUpReceived:
         await lock_ledger(connection)
         subscriber_id = await subscribers.upsert(connection, command.address, new_id=SubscriberId(ctx.ids()), at=now)
         on_record = await consent.consents_of(connection, subscriber_id)
-        own_wish = command.by_mailed_link
-        asked = tuple(one for one in command.choices if _may_ask(ctx, on_record, one.purpose, own_wish=own_wish))
+        own_wish, asked = command.by_mailed_link, tuple[Choice, ...]()
+        if await _may_ask_at_all(connection, subscriber_id, own_wish=own_wish):
+            asked = tuple(one for one in command.choices if _may_ask(ctx, on_record, one.purpose, own_wish=own_wish))
         pending = _pending(ctx, command, subscriber_id, asked)
         await signups.add(connection, pending)
         for choice in asked:
@@ -93,12 +94,19 @@ def _check_form(ctx: Context, command: SignUp) -> None:
         raise InvalidInput("choices", "choose a newsletter or a whitepaper; open tracking alone has nothing to measure")
 
 
+async def _may_ask_at_all(connection: Connection, subscriber_id: SubscriberId, *, own_wish: bool) -> bool:
+    """A restricted person is asked nothing until they lift it; one who objected only upon a press on a page that is
+    reached by a link mailed to them, for no other way leads back."""
+    person = await subscribers.get(connection, subscriber_id)
+    return person is not None and person.restricted_at is None and (own_wish or person.objected_at is None)
+
+
 def _may_ask(ctx: Context, on_record: Mapping[Purpose, Consent], purpose: Purpose, *, own_wish: bool) -> bool:
-    """Nobody is asked for what they gave; nobody is asked again for tracking soon after a no (W7)."""
+    """Nobody is asked for what they gave or objected to; nobody is asked again for tracking soon after a no (W7)."""
     known = on_record.get(purpose)
     if known is None:
         return True
-    if is_valid(known.state):
+    if is_valid(known.state) or (known.state is State.OBJECTED and not own_wish):
         return False
     if purpose == TRACKING_OPENS and known.state in {State.REFUSED, State.WITHDRAWN} and not own_wish:
         return ctx.clock() - known.decided_at >= ctx.policy.ask_again_after

@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose, is_valid, kind_of
+from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose, State, is_valid, kind_of
+from pixel_service.domain.journal import Noted
 from pixel_service.domain.messages import Reason, SubscriberId
 from pixel_service.domain.tokens import Link
-from pixel_service.storage import consent, messages, opens, signups, subscribers
-from pixel_service.storage.consent import Consent, Happening
+from pixel_service.domain.webhooks import WebhookEvent
+from pixel_service.storage import consent, messages, opens, subscribers
+from pixel_service.storage.consent import Consent
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
-from pixel_service.usecases import service_mails
+from pixel_service.usecases import journal, service_mails
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.stopping import Details, Stop, stop
+from pixel_service.usecases.webhooks import about, announce, once_given
 
 
 class Source(StrEnum):
@@ -31,12 +35,14 @@ class Source(StrEnum):
     CONFIRM_PAGE = "confirm_page"
     #: A mail to us: to the unsubscribe address, or a reply.
     MAIL = "mail"
-    #: A colleague, for a mail that a person had to read.
+    #: The person's own page of rights.
+    PRIVACY_PAGE = "privacy_page"
+    #: The page behind the mail to a new address.
+    NEW_ADDRESS_PAGE = "new_address_page"
+    #: A colleague, for a mail that a person had to read, a letter or a call.
     OPERATOR = "operator"
-
-
-#: What else the ledger keeps of how it was said: ids, never an address.
-Details = Mapping[str, str]
+    #: Said before a backup was restored that did not know of it.
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +98,8 @@ async def end(
     on_record = await consent.consents_of(connection, subscriber_id)
     ending = _with_tracking(on_record, set(purposes))
     said = {**(details or {}), "source": source.value}
-    ended = tuple([purpose for purpose in ending if await _record(ctx, connection, subscriber_id, purpose, said)])
-    await signups.cancel_waiting(connection, subscriber_id, ending)
-    await messages.hold_all_of(connection, subscriber_id)
-    mails = await messages.cancel_queued(connection, subscriber_id, ending, reason=Reason.CONSENT_WITHDRAWN)
+    how = Stop(event=Event.WITHDRAW, reason=Reason.CONSENT_WITHDRAWN, said=said)
+    stopped = await stop(ctx, connection, subscriber_id, ending, how)
     erased = opens.Erased(opens=0, pixels=0)
     if TRACKING_OPENS in ending:
         erased = await opens.erase_opens(connection, subscriber_id)
@@ -103,20 +107,36 @@ async def end(
         subscriber_id=subscriber_id,
         language=person.language,
         at=now,
-        withdrawn=ended,
+        withdrawn=stopped.purposes,
         opens=erased.opens,
         pixels=erased.pixels,
-        mails=mails,
+        mails=stopped.mails,
     )
-    if any(kind_of(purpose) == "newsletter" and _stood(on_record, purpose) for purpose in ended):
-        await messages.enqueue(connection, [_goodbye(ctx, receipt)])
+    await say_goodbye(ctx, connection, on_record, receipt)
+    if told := once_given(on_record, receipt.withdrawn):
+        await announce(ctx, connection, about(ctx, WebhookEvent.WITHDRAWN, person, told))
+    if stopped.purposes or stopped.asked or stopped.mails or erased.opens or erased.pixels:
+        await journal.note(ctx, connection, Noted.WITHDRAWN, subscriber_id, ending)
     return receipt
 
 
+async def say_goodbye(
+    ctx: Context, connection: Connection, on_record: Mapping[Purpose, Consent], receipt: Receipt
+) -> None:
+    """The receipt by mail, to whom a newsletter ended: `on_record` is what stood before."""
+    if any(kind_of(purpose) == "newsletter" and _stood(on_record, purpose) for purpose in receipt.withdrawn):
+        await messages.enqueue(connection, [_goodbye(ctx, receipt)])
+
+
 def _with_tracking(on_record: Mapping[Purpose, Consent], ending: set[Purpose]) -> tuple[Purpose, ...]:
-    """Tracking without any newsletter left has nothing to measure: it ends with the last one."""
+    """Tracking without any newsletter left has nothing to measure: it ends with the last one. One that is restricted may
+    come back."""
     newsletters = {purpose for purpose in on_record if kind_of(purpose) == "newsletter"}
-    left = {purpose for purpose in newsletters - ending if _stood(on_record, purpose)}
+    left = {
+        purpose
+        for purpose in newsletters - ending
+        if _stood(on_record, purpose) or on_record[purpose].state is State.RESTRICTED
+    }
     if newsletters & ending and not left:
         ending = ending | {TRACKING_OPENS}
     return tuple(sorted(ending))
@@ -125,22 +145,6 @@ def _with_tracking(on_record: Mapping[Purpose, Consent], ending: set[Purpose]) -
 def _stood(on_record: Mapping[Purpose, Consent], purpose: Purpose) -> bool:
     record = on_record.get(purpose)
     return record is not None and is_valid(record.state)
-
-
-async def _record(
-    ctx: Context, connection: Connection, subscriber_id: SubscriberId, purpose: Purpose, said: Details
-) -> bool:
-    return await consent.record(
-        connection,
-        Happening(
-            subscriber_id=subscriber_id,
-            purpose=purpose,
-            event=Event.WITHDRAW,
-            at=ctx.clock(),
-            content=said,
-            salt=ctx.ids(),
-        ),
-    )
 
 
 def _goodbye(ctx: Context, receipt: Receipt) -> messages.NewMessage:

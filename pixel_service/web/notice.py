@@ -18,7 +18,9 @@ _ROBOTS = """User-agent: *
 Allow: /$
 Allow: /newsletter/
 Allow: /whitepaper/
-Allow: /privacy
+Allow: /privacy$
+Allow: /privacy?
+Allow: /privacy/request
 Allow: /imprint
 Disallow: /
 """

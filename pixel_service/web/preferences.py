@@ -15,11 +15,23 @@ from pixel_service.domain.messages import SubscriberId
 from pixel_service.domain.signup import Choice
 from pixel_service.domain.wordings import Wording
 from pixel_service.i18n import format_moment
+from pixel_service.usecases.links import MY_DATA_REQUEST
 from pixel_service.usecases.preferences import Preferences, Save, read_link, save, view
 from pixel_service.usecases.withdraw import Source, withdraw_all
 from pixel_service.web.language import language_of
 from pixel_service.web.receipts import FILE as RECEIPT_FILE
-from pixel_service.web.views import Form, action, context_of, field_of, link_unknown, read_form, root, show, token_of
+from pixel_service.web.views import (
+    Form,
+    action,
+    context_of,
+    field_of,
+    href,
+    link_unknown,
+    read_form,
+    root,
+    show,
+    token_of,
+)
 from pixel_service.web.withdrawal import show_receipt
 
 
@@ -118,9 +130,11 @@ def _page(
         stop_all_action=action(request, f"{_path(request)}/stop-all"),
         # Before the first choice there is nothing to prove.
         receipt_href=f"{root(request)}{_path(request)}/{RECEIPT_FILE}" if found.on_record else None,
+        my_data_href=href(request, MY_DATA_REQUEST, language),
         saved=saved,
         mail_sent=mail_sent,
         outdated=outdated,
+        restricted=found.person.restricted_at is not None,
     )
 
 

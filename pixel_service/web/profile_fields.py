@@ -61,6 +61,7 @@ _SAID: Mapping[str, str] = {
     "the domain of this address takes no mail": (
         "No mail can arrive at this address. Please check the part after the @."
     ),
+    "this address is on record already": "This is the address that we write to already.",
     "choose at least one": "Please choose at least one.",
     "choose a newsletter or a whitepaper; open tracking alone has nothing to measure": (
         "Please choose a newsletter or a whitepaper as well: on its own there is nothing to measure."

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pixel_service.settings import Settings
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.links import MY_DATA, MY_DATA_REQUEST
 from pixel_service.web import (
     confirm,
     download,
@@ -24,14 +25,16 @@ from pixel_service.web import (
     health,
     notice,
     preferences,
+    privacy,
     receipts,
+    rectify,
     signup,
     static,
     withdrawal,
 )
 from pixel_service.web.api import notice as api_notice, offers, reports as api_reports, send, sign_ups
 from pixel_service.web.api.origins import origin_of
-from pixel_service.web.console import evidence as console_evidence, inbox, login, reports as console_reports
+from pixel_service.web.console import evidence as console_evidence, inbox, login, reports as console_reports, requests
 from pixel_service.web.errors import answer
 from pixel_service.web.pages import Pages
 from pixel_service.web.security import Rules, guards
@@ -49,6 +52,7 @@ def routes() -> list[BaseRoute]:
         _at("/embed/{kind}/{slug}.js", get=embed.script),
         _at("/embed/{kind}/{slug}.html", get=embed.snippet),
         _at("/privacy", get=notice.show_privacy),
+        _at(MY_DATA_REQUEST, get=privacy.show_request, post=privacy.ask_link),
         _at("/imprint", get=notice.show_imprint),
         _at("/robots.txt", get=notice.robots),
         _at("/static/logo.png", get=static.logo),
@@ -61,7 +65,9 @@ def routes() -> list[BaseRoute]:
         _at("/p/{token}/receipt.jsonld", get=receipts.download),
         _at("/u/{token}", get=withdrawal.show_unsubscribe, post=withdrawal.unsubscribe),
         _at("/t/{token}", get=withdrawal.show_stop_tracking, post=withdrawal.stop_tracking),
+        _at("/a/{token}", get=rectify.show_new_address, post=rectify.press),
         _at("/d/{token}", get=download.fetch, post=download.ask_again),
+        *_pages_of_ones_own_data(),
         # JSON
         _at("/v1/offers/{kind}/{slug}", get=offers.show),
         _at("/v1/notice", get=api_notice.show),
@@ -76,6 +82,8 @@ def routes() -> list[BaseRoute]:
         _at("/console/campaigns/{campaign_id}", get=console_reports.show_campaign),
         _at("/console/inbox", get=inbox.show_inbox),
         _at("/console/inbox/{inbound_id}", post=inbox.decide),
+        _at("/console/requests", get=requests.show_requests, post=requests.work_on),
+        _at("/console/requests/{request_id}", post=requests.close),
         _at("/console/evidence", get=console_evidence.show_form, post=console_evidence.show_evidence),
         # Machines
         _at("/health/live", get=health.live),
@@ -87,6 +95,20 @@ def routes() -> list[BaseRoute]:
 def _sign_up_pages(kind: str) -> tuple[BaseRoute, ...]:
     form, submit = partial(signup.show_form, kind=kind), partial(signup.submit_form, kind=kind)
     return (_at(f"/{kind}/{{slug}}", get=form, post=submit),)
+
+
+def _pages_of_ones_own_data() -> tuple[BaseRoute, ...]:
+    place = f"{MY_DATA}/{{token}}"
+    return (
+        _at(place, get=privacy.show_mine),
+        *(_at(f"{place}/{what}", post=partial(privacy.withdraw, what=what)) for what in privacy.WITHDRAWALS),
+        *(_at(f"{place}/{what}", post=partial(privacy.use_right, what=what)) for what in privacy.RIGHTS),
+        _at(f"{place}/{privacy.ERASE}", get=privacy.show_erase, post=privacy.erase_me),
+        _at(f"{place}/{rectify.CORRECT}", get=rectify.show_correct, post=rectify.save),
+        _at(f"{place}/{rectify.ADDRESS}", get=rectify.show_address, post=rectify.ask_address),
+        _at(f"{place}/my-data.json", post=privacy.take_json),
+        _at(f"{place}/my-data.zip", post=privacy.take_tables),
+    )
 
 
 def _at(path: str, *, get: Handler | None = None, post: Handler | None = None) -> Route:

@@ -16,6 +16,8 @@ PUBLIC = (
     "/newsletter/blog",
     "/whitepaper/glasfaser",
     "/privacy",
+    "/privacy/request",
+    "/privacy/me/garbled",
     "/imprint",
     "/console/login",
     "/nothing-here",

@@ -154,6 +154,7 @@ def test_the_record_says_all_of_it_in_json() -> None:
         "consent_stands": True,
         "requested_at": "2026-11-22T09:00:00+00:00",
         "confirmed_at": "2026-11-22T09:01:00+00:00",
+        "imported_at": None,
         "withdrawn_at": None,
         "wording": {
             "version": "1",
@@ -168,6 +169,19 @@ def test_the_record_says_all_of_it_in_json() -> None:
     assert told["confirmation_mails"][0]["source_base64"].startswith("VG86")
     assert [one["seq"] for one in told["ledger_entries"]] == [1, 2]
     assert told["ledger_entries"][0]["intact"] is True
+
+
+def test_imported_consent_is_proven_by_what_was_imported_until_the_person_confirms_here() -> None:
+    taken = (Act.IMPORTED, {**words(OLD, "1"), "confirmed_at": "2024-05-01T08:05:00+00:00"})
+    asked = (Act.REQUESTED, words(NEW, "2"))
+    proof = proof_of(taken, asked)
+    assert proof.imported is not None
+    assert proof.text is not None
+    assert (proof.state, proof.text.shown) == (State.GIVEN, OLD)
+    assert proof.confirmed_at == datetime(2024, 5, 1, 8, 5, tzinfo=UTC)
+    assert proof_of(taken, asked, (Act.RENEWED, words(NEW, "2"))).confirmed_at == START + timedelta(minutes=2)
+    assert proof_of((Act.IMPORTED, {})).confirmed_at == START
+    assert proof_of(asked).confirmed_at is None
 
 
 def test_the_record_of_what_is_missing_says_null() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from babel.messages.pofile import read_po
 
-from pixel_service.domain.notice import ENTRIES, RIGHTS, SPANS, Span, Unit, blocks, held_in, notice_version
+from pixel_service.domain.notice import ENTRIES, RIGHTS, SPANS, WAYS, Span, Unit, blocks, held_in, notice_version
 from pixel_service.domain.stored_data import INTERNAL_NUMBERS, STORED, DataClass
 from pixel_service.domain.wordings import Language, Processor
 from pixel_service.i18n import Catalogues, packaged_locales
@@ -70,8 +70,7 @@ def test_every_fact_is_translated_and_no_translation_is_left_over() -> None:
     labels = {
         *("What", "What for", "Legal basis", "How long", "Controller", "Represented by", "E-mail", "Phone"),
         *("Questions about your data", "Data protection officer", "Supervisory authority"),
-        *("None: we run servers and e-mail ourselves.", "by e-mail to %(address)s"),
-        "at %(page)s or by e-mail to %(address)s",
+        *("None: we run servers and e-mail ourselves.", WAYS),
     }
     for language in ("de", "en"):
         with (packaged_locales() / language / "notice.po").open("rb") as source:
@@ -117,13 +116,12 @@ def test_what_a_company_does_not_have_leaves_no_empty_line() -> None:
 
 
 def test_every_right_says_how_to_use_it() -> None:
-    by_mail, by_page = told(), told(rights_url="https://news.example/my-data")
+    said = told(rights_url="https://news.example/my-data")
     for article in ("7(3)", "15", "16", "17", "18", "20", "21", "77"):
-        assert f"(Art. {article} GDPR):**" in by_mail
-    assert by_mail.count(f": by e-mail to {nordlicht().privacy_email}.") == 6
-    assert by_page.count("at https://news.example/my-data or by e-mail to") == 6
-    assert "informally by e-mail to stop@news.example" in by_mail
-    assert nordlicht().supervisory_authority in by_mail.splitlines()[-1]
+        assert f"(Art. {article} GDPR):**" in said
+    assert said.count(f"at https://news.example/my-data or by e-mail to {nordlicht().privacy_email}.") == 6
+    assert "informally by e-mail to stop@news.example" in said
+    assert nordlicht().supervisory_authority in said.splitlines()[-1]
 
 
 # --- versions -------------------------------------------------------------------

@@ -21,6 +21,7 @@ TINY = timedelta(microseconds=1)
         (Kept.UNUSED_CONSENT, 730),
         (Kept.STRANGERS, 14),
         (Kept.AUDIT, 1095),
+        (Kept.WEBHOOKS, 180),
     ],
 )
 def test_a_class_is_due_after_its_days(kind: Kept, days: int) -> None:

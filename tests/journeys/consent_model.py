@@ -45,6 +45,8 @@ class Model:
     opens: dict[str, list[Open]] = field(default_factory=dict)
     #: address -> how often everything measured of them was erased.
     erasures: Counter[str] = field(default_factory=Counter)
+    #: Messages of people who had themselves erased: never to be handed over.
+    buried: set[str] = field(default_factory=set)
 
     def agrees(self, address: str, purpose: str) -> bool:
         return self.states.get((address, purpose)) == "valid"
@@ -125,6 +127,23 @@ class Model:
         if TRACKING in ending:
             self.opens.pop(address, None)
             self.erasures[address] += 1
+
+    def erases(self, address: str, ghost: str, confirmations: Collection[str], messages: Collection[str]) -> None:
+        """The person is gone: whoever signs up with the address is somebody new. What the ledger tells of them, it tells
+        of `ghost`; `confirmations` are the sign-ups whose mail the service knows to be out."""
+        for sign_up in confirmations:
+            self.acts.update((address, purpose, "confirmation_sent") for purpose in self.requests[sign_up].asked)
+        self.acts.update((address, purpose, "erased") for purpose in {*self.on_record(address), TRACKING})
+        for who, purpose, act in [key for key in self.acts if key[0] == address]:
+            self.acts[ghost, purpose, act] = self.acts.pop((who, purpose, act))
+        for purpose in self.on_record(address):
+            del self.states[address, purpose], self.decided_at[address, purpose]
+        for request in self.requests.values():
+            if request.address == address:
+                request.address, request.answered, request.waiting = ghost, True, set()
+        self.opens.pop(address, None)
+        self.erasures[address] += 1
+        self.buried.update(messages)
 
     def opens_of(self, address: str) -> list[Open]:
         return self.opens.setdefault(address, [])

@@ -12,7 +12,7 @@ from pixel_service.domain.messages import CampaignId
 from pixel_service.domain.opens import LIKELY_HUMAN, MACHINE
 from pixel_service.domain.reports import CampaignReport
 from pixel_service.storage.reports import campaign_report
-from pixel_service.storage.schema import campaigns, consents, ledger, messages, opens, pixels, subscribers
+from pixel_service.storage.schema import campaigns, consents, ledger, messages, metadata, opens, pixels, subscribers
 from pixel_service.usecases.ledger import replay, verify
 from tests.journeys.consent_model import TRACKING
 from tests.journeys.machine import World
@@ -25,6 +25,7 @@ _WORDS = {"given": "valid", "renewed": "valid"}
 class Books:
     """Every row that matters, read at one moment."""
 
+    #: Also of those who were erased: the name under which the model remembers them.
     addresses: Mapping[str, str]
     messages: Mapping[str, Row[Any]]
     pixels: Rows
@@ -40,7 +41,7 @@ async def read_books(world: World) -> Books:
             return list((await connection.execute(select(table))).all())
 
         return Books(
-            addresses={row.subscriber_id: row.address for row in await all_of(subscribers)},
+            addresses=world.ghosts | {row.subscriber_id: row.address for row in await all_of(subscribers)},
             messages={row.message_id: row for row in await all_of(messages)},
             pixels=await all_of(pixels),
             opens=await all_of(opens),
@@ -58,6 +59,7 @@ async def check(world: World, before: Books | None) -> Books:
     check_measuring(world, books)
     check_opens(world, books)
     check_mails(world, books)
+    await check_erased(world, books)
     if before is None or (books.messages, books.opens) != (before.messages, before.opens):
         await check_reports(world, books)
     if before is None or books.ledger != before.ledger:
@@ -85,7 +87,8 @@ def _confirmations_sent(world: World, books: Books) -> Counter[tuple[str, str, s
     requests = [
         world.model.requests[world.sign_up_of(token)]
         for message, token in asking.items()
-        if books.messages[message].status == "sent"
+        # Of the erased, the model remembers it.
+        if message in books.messages and books.messages[message].status == "sent"
     ]
     return Counter((one.address, purpose, "confirmation_sent") for one in requests for purpose in one.asked)
 
@@ -122,7 +125,9 @@ def check_mails(world: World, books: Books) -> None:
     received = {
         (mail.address, mail.campaign, mail.message)
         for mail in world.relay.taken
-        if mail.campaign is not None and books.messages[mail.message].status == "sent"
+        if mail.campaign is not None
+        and mail.message in books.messages
+        and books.messages[mail.message].status == "sent"
     }
     assert _once((address, campaign) for address, campaign, _ in received), "one campaign twice to one person"
     alive = [one for one in books.messages.values() if one.status in {"queued", "sent"} and one.purpose != "service"]
@@ -132,6 +137,23 @@ def check_mails(world: World, books: Books) -> None:
             assert world.model.agrees(books.addresses[message.subscriber_id], message.purpose), "waits without consent"
         if message.status != "queued":
             assert message.variables == {}, "values of a person were kept"
+
+
+#: Where an erased person goes on as an opaque id.
+_OPAQUE = {"ledger", "rights_requests", "audit_log", "sealed_evidence"}
+
+
+async def check_erased(world: World, books: Books) -> None:
+    """No other table knows the id of an erased person, and none at all an address that nobody living has."""
+    gone = {ghost.partition(" ")[0] for ghost in world.ghosts.values()} - set(books.addresses.values())
+    async with world.db.read() as connection:
+        for table in metadata.sorted_tables if world.ghosts else ():
+            told = repr([tuple(row) for row in (await connection.execute(select(table))).all()])
+            assert not [address for address in gone if address in told], f"an erased address stands in {table}"
+            if table.name not in _OPAQUE:
+                assert not [person for person in world.ghosts if person in told], f"an erased person stands in {table}"
+    of_ghosts = [row for row in books.ledger if row.subscriber_id in world.ghosts]
+    assert {(row.content, row.salt) for row in of_ghosts} <= {(None, None)}
 
 
 def _once(things: Iterable[object]) -> bool:
@@ -148,7 +170,7 @@ async def check_reports(world: World, books: Books) -> None:
 
 def figures(report: CampaignReport) -> dict[str, int]:
     names = (
-        *("sent", "tracked", "untracked", "withdrawn_since", "unique_opens", "total_opens"),
+        *("sent", "tracked", "untracked", "withdrawn_since", "restricted", "unique_opens", "total_opens"),
         *("unique_machine_opens", "total_machine_opens", "unique_unknown_opens", "total_unknown_opens"),
     )
     return {name: getattr(report, name) for name in names}
@@ -157,8 +179,8 @@ def figures(report: CampaignReport) -> dict[str, int]:
 def counted(books: Books, campaign_id: str) -> dict[str, int]:
     """The same figures, by going through all rows one by one."""
     mine = {key: row for key, row in books.messages.items() if row.campaign_id == campaign_id}
-    seen = [row for row in books.opens if row.message_id in mine]
-    opened = {row.message_id for row in seen}
+    opened = {row.message_id for row in books.opens if row.message_id in mine}
+    seen = [row for row in books.opens if row.message_id in mine and mine[row.message_id].tracking == "tracked"]
     out = [row.tracking for key, row in mine.items() if row.sent_at is not None or key in opened]
     human = [row.message_id for row in seen if row.verdict in LIKELY_HUMAN]
     machine = [row.message_id for row in seen if row.verdict in MACHINE]
@@ -168,6 +190,7 @@ def counted(books: Books, campaign_id: str) -> dict[str, int]:
         "tracked": out.count("tracked"),
         "untracked": out.count("none"),
         "withdrawn_since": out.count("withdrawn"),
+        "restricted": out.count("restricted"),
         "unique_opens": len(set(human)),
         "total_opens": len(human),
         "unique_machine_opens": len(set(machine)),

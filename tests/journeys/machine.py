@@ -18,13 +18,16 @@ from pixel_service.domain.sends import RecipientAsked
 from pixel_service.domain.signup import Choice, Profile
 from pixel_service.domain.tokens import Link
 from pixel_service.domain.wordings import Catalogue
+from pixel_service.storage import subscribers
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import messages, sign_ups
 from pixel_service.usecases.confirm import Confirmed, ask_for_new_link, confirm
 from pixel_service.usecases.content import Content
 from pixel_service.usecases.deliver import Desk, deliver_batch
+from pixel_service.usecases.erase import erase
 from pixel_service.usecases.preferences import Save, read_link, save
 from pixel_service.usecases.record_opens import Recorder, RecorderLimits
+from pixel_service.usecases.rights_requests import Asked
 from pixel_service.usecases.send import SendCommand, expand_audience, send
 from pixel_service.usecases.sign_up import SignUp, sign_up
 from pixel_service.usecases.withdraw import Source, read_stop_tracking, read_unsubscribe, withdraw, withdraw_all
@@ -72,6 +75,8 @@ class World:
         self.recorder = self._recorder()
         self.waiting: list[tuple[Mail, datetime]] = []
         self.sends = 0
+        #: Id of an erased person -> the name under which the model remembers them.
+        self.ghosts: dict[str, str] = {}
         self.numbers = itertools.count(1)
 
     # --- forms ------------------------------------------------------------------------------------------------
@@ -141,15 +146,22 @@ class World:
     async def stop_tracking(self, mail: Mail) -> None:
         subscriber_id = read_stop_tracking(self.ctx, mail.links["t"][0])
         assert subscriber_id is not None
-        assert await withdraw(self.ctx, subscriber_id, {OPENS}, Source.STOP_TRACKING_PAGE) is not None
-        self.model.withdraws(mail.address, {OPENS}, self.clock())
+        receipt = await withdraw(self.ctx, subscriber_id, {OPENS}, Source.STOP_TRACKING_PAGE)
+        if self._lives(subscriber_id, receipt):
+            self.model.withdraws(mail.address, {OPENS}, self.clock())
+
+    def _lives(self, subscriber_id: str, answer: object) -> bool:
+        """The links of an erased person do nothing, and only theirs."""
+        assert (answer is None) == (subscriber_id in self.ghosts)
+        return answer is not None
 
     async def unsubscribe(self, mail: Mail, source: Source) -> None:
         subject = read_unsubscribe(self.ctx, mail.links["u"][0])
         assert subject is not None
         assert subject.purpose == mail.purpose
-        assert await withdraw(self.ctx, subject.subscriber_id, {subject.purpose}, source) is not None
-        self.model.withdraws(mail.address, {subject.purpose}, self.clock())
+        receipt = await withdraw(self.ctx, subject.subscriber_id, {subject.purpose}, source)
+        if self._lives(subject.subscriber_id, receipt):
+            self.model.withdraws(mail.address, {subject.purpose}, self.clock())
 
     async def save_preferences(self, mail: Mail, shown: Collection[Purpose], wanted: Collection[Purpose]) -> None:
         subscriber_id = read_link(self.ctx, mail.links["p"][0])
@@ -164,7 +176,8 @@ class World:
         )
         new_choices = {one for one in wanted if not self.model.agrees(mail.address, one)}
         ending = {one for one in shown if self.model.agrees(mail.address, one) and one not in wanted}
-        assert await save(self.ctx, command) is not None
+        if not self._lives(subscriber_id, await save(self.ctx, command)):
+            return
         if ending:
             self.model.withdraws(mail.address, ending, self.clock())
         if new_choices:
@@ -175,8 +188,25 @@ class World:
     async def stop_all(self, mail: Mail) -> None:
         subscriber_id = read_link(self.ctx, mail.links["p"][0])
         assert subscriber_id is not None
-        assert await withdraw_all(self.ctx, subscriber_id, Source.PREFERENCES_PAGE) is not None
-        self.model.withdraws(mail.address, {*self.model.on_record(mail.address), OPENS}, self.clock())
+        receipt = await withdraw_all(self.ctx, subscriber_id, Source.PREFERENCES_PAGE)
+        if self._lives(subscriber_id, receipt):
+            self.model.withdraws(mail.address, {*self.model.on_record(mail.address), OPENS}, self.clock())
+
+    # --- erasure ----------------------------------------------------------------------------------------------
+
+    async def erase(self, address: str) -> None:
+        """By letter, whether the person is on record or not."""
+        async with self.db.read() as connection:
+            known = await subscribers.find(connection, [parse_address(address).key])
+            if not known:
+                return
+            (person,) = (one.subscriber_id for one in known.values())
+            rows = await connection.execute(select(messages).where(messages.c.subscriber_id == person))
+            status = {row.message_id: row.status for row in rows}
+        sent = [self.sign_up_of(one.links["c"][0]) for one in self.mails_with("c") if status.get(one.message) == "sent"]
+        assert await erase(self.ctx, person, Asked(source=Source.OPERATOR)) is not None
+        self.ghosts[person] = f"{address} who was {person}"
+        self.model.erases(address, self.ghosts[person], sent, status)
 
     # --- sending ----------------------------------------------------------------------------------------------
 

@@ -30,8 +30,9 @@ def links(mail: ReceivedMail) -> list[str]:
 
 def link(mail: ReceivedMail, kind: str) -> str:
     """The mail's link of one kind: ``c`` confirm, ``p`` preferences, ``u`` unsubscribe, ``t`` stop tracking,
-    ``d`` download, ``o`` pixel."""
-    found = {one for one in links(mail) if urlsplit(one).path.startswith(f"/{kind}/")}
+    ``d`` download, ``o`` pixel, ``privacy/me`` one's own data. The receipt behind the preferences is a file of theirs."""
+    paths = {one: urlsplit(one).path for one in links(mail)}
+    found = {one for one, path in paths.items() if path.startswith(f"/{kind}/") and not path.endswith(".jsonld")}
     assert len(found) == 1, f"{len(found)} links of kind {kind}"
     return found.pop()
 

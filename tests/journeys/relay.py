@@ -113,6 +113,8 @@ class Relay:
     def _look_at(self, mail: Mail) -> None:
         """At the moment of hand-over, whatever the relay says then."""
         agrees = self.model.agrees
+        if mail.message in self.model.buried:
+            self.violations.append("an erased person got mail")
         if mail.purpose is not None and not agrees(mail.address, mail.purpose):
             self.violations.append(f"{mail.purpose} was handed over without consent")
         measured = {"o", "t"} & mail.links.keys()

@@ -1,4 +1,4 @@
-"""Sign up, confirm, send, deliver, open, withdraw, crash and wait, in any order: the promises hold after every step."""
+"""Sign up, confirm, send, deliver, open, withdraw, be erased, crash and wait, in any order: the promises hold after every step."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -160,7 +160,7 @@ class AnyOrder(RuleBasedStateMachine):
         purpose=st.none() | newsletters,
         content=st.sampled_from((TEMPLATE, PLAIN)),
         plan=plans,
-        meanwhile=st.sampled_from(("", "leave", "stop tracking", "lease ends")),
+        meanwhile=st.sampled_from(("", "leave", "stop tracking", "be erased", "lease ends")),
         which=whichever,
         early=st.booleans(),
         again=st.booleans(),
@@ -193,6 +193,8 @@ class AnyOrder(RuleBasedStateMachine):
             return partial(self.world.stop_all, self.mail_with("p", which))
         if meanwhile == "stop tracking" and self.world.mails_with("t"):
             return partial(self.world.stop_tracking, self.mail_with("t", which))
+        if meanwhile == "be erased":
+            return partial(self.world.erase, PEOPLE[which % len(PEOPLE)])
         return self.world.another_worker if meanwhile == "lease ends" else None
 
     # --- opening --------------------------------------------------------------------------------------------
@@ -234,6 +236,10 @@ class AnyOrder(RuleBasedStateMachine):
     def save_preferences(self, which: int, shown: set[Purpose], wanted: set[Purpose], all_of_it: bool) -> None:
         mail = self.mail_with("p", which)
         self.do(self.world.stop_all(mail) if all_of_it else self.world.save_preferences(mail, shown, wanted & shown))
+
+    @rule(address=people)
+    def have_oneself_erased(self, address: str) -> None:
+        self.do(self.world.erase(address))
 
     # --- waiting --------------------------------------------------------------------------------------------
 

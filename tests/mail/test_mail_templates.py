@@ -18,13 +18,13 @@ from pixel_service.usecases import personal
 from tests.company import nordlicht
 
 FOLDER = Path(__file__).parents[2] / "templates" / "emails"
-MAILS = ("newsletter", "confirmation", "welcome", "whitepaper", "goodbye")
+MAILS = ("newsletter", "confirmation", "welcome", "whitepaper", "goodbye", "my_data", "new_address", "address_asked")
 SYSTEM_MAILS = MAILS[1:]
 LANGUAGES = ("de", "en")
 #: The composer fills these in after rendering; a template may print them and nothing else.
 RECIPIENT_NAMES = {
     *("greeting", "unsubscribe_url", "preferences_url"),
-    *("stop_tracking_url", "confirm_url", "download_url"),
+    *("stop_tracking_url", "confirm_url", "download_url", "my_data_url"),
 }
 BASE = "https://news.nordlicht-telekom.example"
 WORDING = "Yes, Nordlicht may write to me.\n\nAbout <fibre> & networks. I can withdraw by the link in every e-mail."
@@ -53,6 +53,7 @@ def values(mail: str, language: str = "en", **changes: object) -> dict[str, obje
         "logo_url": f"{BASE}/static/logo.png",
         "imprint_url": f"{BASE}/imprint",
         "privacy_url": f"{BASE}/privacy",
+        "rights_url": f"{BASE}/privacy/request",
         "tracked": True,
         "marketing": mail == "newsletter",
         "greeting": "Guten Tag Frau Meier",
@@ -76,6 +77,17 @@ def values(mail: str, language: str = "en", **changes: object) -> dict[str, obje
             "download_url": f"{BASE}/d/token",
             "expires_at": "22 December 2026, 10:15 CET",
         },
+        "my_data": {
+            "asked_at": "22 November 2026, 10:15 CET",
+            "expires_at": "23 November 2026, 10:15 CET",
+            "my_data_url": f"{BASE}/privacy/me/token",
+        },
+        "new_address": {
+            "asked_at": "22 November 2026, 10:15 CET",
+            "expires_at": "24 November 2026, 10:15 CET",
+            "confirm_url": f"{BASE}/a/token",
+        },
+        "address_asked": {"asked_at": "22 November 2026, 10:15 CET"},
         "goodbye": {"withdrawn": ["Measuring"], "at": "22 November 2026, 10:15 CET", "opens": 1, "pixels": 12},
     }
     return common | own[mail] | changes
@@ -195,7 +207,7 @@ def test_the_html_is_small_and_made_of_layout_tables(mail: str) -> None:
 @pytest.mark.parametrize("mail", MAILS)
 def test_a_button_is_a_padded_cell_for_outlook(mail: str) -> None:
     buttons = re.findall(r'<table class="action".*?</table>', render(mail, "html"), re.DOTALL)
-    assert len(buttons) == (0 if mail == "goodbye" else 1)
+    assert len(buttons) == (0 if mail in {"goodbye", "address_asked"} else 1)
     assert all('bgcolor="#0b5fa5" style="mso-padding-alt:' in button for button in buttons)
 
 
@@ -292,6 +304,11 @@ def test_the_confirmation_has_exactly_one_link() -> None:
     assert re.findall(r"https?://\S+", render("confirmation", "txt")) == [f"{BASE}/c/token"]
 
 
+def test_the_mail_to_a_new_address_has_exactly_one_link() -> None:
+    assert links(render("new_address", "html")) == [f"{BASE}/a/token"]
+    assert re.findall(r"https?://\S+", render("new_address", "txt")) == [f"{BASE}/a/token"]
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_confirmation_shows_wordings_time_expiry_and_what_to_do_otherwise(language: str) -> None:
     ignore = {"de": "ignorieren Sie diese E-Mail", "en": "ignore this e-mail"}[language]
@@ -343,7 +360,8 @@ def test_the_whitepaper_mail_links_the_document_and_the_choices() -> None:
 
 
 def test_the_goodbye_is_a_receipt_and_offers_nothing() -> None:
-    assert sorted(links(render("goodbye", "html"))) == [f"{BASE}/imprint", f"{BASE}/p/token", f"{BASE}/privacy"]
+    fixed = [f"{BASE}/imprint", f"{BASE}/p/token", f"{BASE}/privacy", f"{BASE}/privacy/request"]
+    assert sorted(links(render("goodbye", "html"))) == fixed
     for text in (visible(render("goodbye", "html")), render("goodbye", "txt")):
         for fact in ("1 recorded open", "12 links", "22 November 2026", "Measuring", "receipt", "proof"):
             assert fact in text

@@ -1,6 +1,8 @@
 """The one writer of consent: each decision is a state row and a ledger row, or neither."""
 
 import asyncio
+import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -110,3 +112,45 @@ async def test_whoever_holds_a_consent_keeps_a_withdrawal_waiting(db: Database) 
     await leaving
     async with db.read() as connection:
         assert (await consent.consents_of(connection, person))[BLOG].state is State.WITHDRAWN
+
+
+async def test_many_at_once_are_recorded_as_one_by_one(db: Database) -> None:
+    """Every pair of events after every state, for a person each: the same states, entries, times and answers."""
+    plans = [(state, pair) for state in State for pair in itertools.product(Event, repeat=2)]
+    async with db.write() as connection:
+        people = {of: [await somebody(connection) for _ in plans] for of in ("one", "many")}
+        for whose in people.values():
+            for (state, _), person in zip(plans, whose, strict=True):
+                if state is not State.UNKNOWN:
+                    await put(connection, person, state)
+        planned = {
+            of: [
+                happening(person, event, minutes=minutes)
+                for (_, events), person in zip(plans, whose, strict=True)
+                for minutes, event in enumerate(events)
+            ]
+            for of, whose in people.items()
+        }
+        one_by_one = [await consent.record(connection, one) for one in planned["one"]]
+        at_once = await consent.record_all(connection, planned["many"])
+        assert at_once == one_by_one
+        entries = (await connection.execute(select(ledger).order_by(ledger.c.seq))).all()
+        rows = {row.subscriber_id: row for row in (await connection.execute(select(consents))).all()}
+    half = len(entries) // 2
+    acts = [(entry.act, entry.at) for entry in entries]
+    assert acts[:half] == acts[half:]
+    found = [
+        [(row.state, row.decided_at, row.ledger_seq % half) if (row := rows.get(person)) else None for person in whose]
+        for whose in people.values()
+    ]
+    assert found[0] == found[1]
+
+
+async def test_consent_given_elsewhere_counts_from_when_it_was_given(db: Database) -> None:
+    async with db.write() as connection:
+        person = await somebody(connection)
+        before = NOW - timedelta(days=400)
+        await consent.record(connection, replace(happening(person, Event.IMPORT), since=before))
+        record = (await consent.consents_of(connection, person))[BLOG]
+        entry = (await connection.execute(select(ledger))).one()
+    assert (record.decided_at, entry.at) == (before, NOW + timedelta(minutes=5))

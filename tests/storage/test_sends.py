@@ -113,7 +113,7 @@ async def test_progress_adds_up_and_ends_where_it_says_so(db: Database) -> None:
         found = await sends.get(connection, new.send_id)
     assert found is not None
     assert (found.tracked, found.untracked, found.refused) == (3, 1, 4)
-    assert (found.cursor, found.expanded_at, found.results) == ("m", NOW, [["x", 1]])
+    assert (found.cursor, found.expanded_at, found.results) == (None, NOW, [["x", 1]])
 
 
 async def test_audiences_are_walked_oldest_first_and_one_at_a_time(db: Database) -> None:

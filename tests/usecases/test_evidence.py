@@ -20,7 +20,7 @@ from pixel_service.mail.transport import Deferred
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import audit_log, confirmation_mails, published_texts
 from pixel_service.storage.texts import publish
-from pixel_service.usecases import evidence_document
+from pixel_service.usecases import evidence_document, evidence_words
 from pixel_service.usecases.checkpoints import write_checkpoint
 from pixel_service.usecases.confirm import confirm
 from pixel_service.usecases.context import Context
@@ -233,7 +233,8 @@ async def test_content_that_was_dropped_is_said_to_be_no_longer_kept(ctx: Contex
 
 
 def said_by_code() -> Iterator[str]:
-    for node in ast.walk(ast.parse(Path(evidence_document.__file__).read_text(encoding="utf-8"))):
+    files = (Path(str(module.__file__)) for module in (evidence_document, evidence_words))
+    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))):
         match node:
             case ast.Call(func=ast.Attribute(attr="say"), args=[ast.Constant(value=str(text)), *_]):
                 yield text
@@ -251,8 +252,8 @@ def test_every_text_of_the_proof_is_there_in_german_and_listed_in_english() -> N
 
 
 def test_every_state_and_every_act_has_words() -> None:
-    assert set(evidence_document._STATES) == set(State)
-    assert set(evidence_document._ACTS) == set(Act)
+    assert set(evidence_words.STATES) == set(State)
+    assert set(evidence_words.ACTS) == set(Act)
 
 
 # --- on record ----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from pixel_service.storage.audit import Look
 from pixel_service.storage.engine import Database
 from pixel_service.storage.reports import campaign_report
 from pixel_service.storage.schema import (
+    address_changes,
     audit_log,
     consents,
     ledger,
@@ -25,9 +26,12 @@ from pixel_service.storage.schema import (
     metadata,
     opens,
     pixels,
+    rights_requests,
     scrubs,
+    sealed_evidence,
     sends,
     subscribers,
+    webhook_deliveries,
 )
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.ledger import replay, verify
@@ -290,5 +294,6 @@ async def test_consent_is_never_deleted_as_rows(ctx: Context) -> None:
 
 def test_every_class_counts_rows_of_some_table() -> None:
     tables = {consents, opens, pixels, messages, sends, ledger, subscribers, audit_log}
+    tables |= {address_changes, rights_requests, sealed_evidence, webhook_deliveries}
     moment = datetime(2026, 11, 2, tzinfo=UTC)
     assert {next(iter(retention.due(kind, moment).selected_columns)).table for kind in Kept} == tables

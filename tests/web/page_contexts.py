@@ -73,6 +73,7 @@ CAMPAIGN: Values = {
     "timeline": TIMELINE,
     "clients": [{"label": "Outlook", "opens": 377}],
     "withdrawn_since": "Seither haben 12 Personen widerrufen.",
+    "restricted": "2 Personen haben die Nutzung eingeschränkt.",
 }
 MAIL: Values = {
     "subject": "AW: Neues",
@@ -100,6 +101,26 @@ PROOF: Values = {
         },
     ],
 }
+MY_DATA: Values = {
+    "document": PROOF,
+    "actions": dict.fromkeys(
+        ("delete-opens", "restrict", "lift", "object", "stop-measuring", "withdraw", "my-data.json", "my-data.zip"),
+        "/privacy/me/x/act",
+    ),
+    "erase_href": "/privacy/me/x/erase",
+    "correct_href": "/privacy/me/x/correct",
+    "address_href": "/privacy/me/x/address",
+    "measuring": True,
+    "opens": 12,
+    "restricted": None,
+    "objected": None,
+}
+CORRECTING: Values = {
+    "values": {"company": "Beispiel AG", "salutation": "ms"},
+    "profile_fields": PROFILE,
+    "action": "/privacy/me/x/correct",
+    "back_href": "/privacy/me/x",
+}
 EVIDENCE: Values = {
     "action": "/console/evidence",
     "allowed": True,
@@ -107,6 +128,33 @@ EVIDENCE: Values = {
     "error": None,
     "address": "",
     "reason": "",
+}
+REQUEST: Values = {
+    "kind": "Auskunft (Art. 15)",
+    "asked_at": MOMENT,
+    "due_at": MOMENT,
+    "done_at": "",
+    "note": "Brief 17",
+}
+PERSON: Values = {
+    "address": "anna@beispiel.example",
+    "restricted": False,
+    "objected": False,
+    "choices": [{"label": "Netzwerk-Blog", "state": "Einwilligung besteht"}],
+    "requests": [REQUEST, {**REQUEST, "done_at": MOMENT}],
+}
+REQUESTS: Values = {
+    "action": "/console/requests",
+    "said": "Erledigt.",
+    "tone": "good",
+    "address": "",
+    "reason": "Brief 17",
+    "person": None,
+    "kinds": [{"value": "access", "label": "Auskunft (Art. 15)"}],
+    "waiting": [
+        {**REQUEST, "address": "bo@beispiel.example", "overdue": True, "action": "/console/requests/x"},
+        {**REQUEST, "address": "", "overdue": False, "note": "", "action": "/console/requests/y"},
+    ],
 }
 
 #: template -> the states it is seen in
@@ -153,16 +201,18 @@ PAGES: Mapping[str, tuple[Values, ...]] = {
             ],
             "action": "/p/x",
             "stop_all_action": "/p/x/stop",
+            "my_data_href": "/privacy/request?lang=de",
             "receipt_href": None if outdated else "/p/x/receipt.jsonld",
             "saved": saved,
             "mail_sent": mail_sent,
             "outdated": outdated,
+            "restricted": restricted,
         }
-        for saved, mail_sent, outdated in (
-            (False, False, False),
-            (True, False, False),
-            (True, True, False),
-            (False, False, True),
+        for saved, mail_sent, outdated, restricted in (
+            (False, False, False, False),
+            (True, False, False, True),
+            (True, True, False, False),
+            (False, False, True, False),
         )
     ),
     "withdraw": tuple(
@@ -185,6 +235,65 @@ PAGES: Mapping[str, tuple[Values, ...]] = {
         {"notice": NOTICE, "version": "2026-11-3f9c01ab", "current_href": None},
         {"notice": NOTICE, "version": "2026-05-0123abcd", "current_href": "/privacy?lang=de"},
     ),
+    "my_data_request": (
+        {"action": "/privacy/request", "address": "", "error": None},
+        {"action": "/privacy/request", "address": "anna@", "error": "Bitte prüfen."},
+    ),
+    "my_data_mailed": ({},),
+    "my_data_expired": ({"ask_href": "/privacy/request?lang=de"},),
+    "my_data": (
+        MY_DATA,
+        {**MY_DATA, "measuring": False, "opens": 0, "restricted": MOMENT, "objected": MOMENT},
+    ),
+    "my_data_erase": (
+        {
+            "address": "anna@beispiel.example",
+            "mails": 1,
+            "opens": 1204,
+            "action": "/privacy/me/x/erase",
+            "back_href": "/privacy/me/x",
+        },
+    ),
+    "my_data_correct": (
+        {**CORRECTING, "errors": {}},
+        {**CORRECTING, "errors": {"company": "Firma: höchstens 120 Zeichen.", "salutation": "Anrede: bitte wählen."}},
+    ),
+    "my_data_corrected": (
+        {"changed": [("Firma", "Beispiel AG"), ("Telefon", "")], "at": MOMENT, "back_href": "/privacy/me/x"},
+        {"changed": [], "at": MOMENT, "back_href": "/privacy/me/x"},
+    ),
+    "my_data_address": tuple(
+        {
+            "current": "anna@beispiel.example",
+            "address": typed,
+            "error": error,
+            "action": "/privacy/me/x/address",
+            "back_href": "/privacy/me/x",
+        }
+        for typed, error in (("", None), ("anna@", "Bitte prüfen."))
+    ),
+    "my_data_address_mailed": ({"back_href": "/privacy/me/x"},),
+    "new_address": ({"address": "anna.neu@beispiel.example", "action": "/a/x"},),
+    "new_address_ended": tuple(
+        {"outcome": outcome, "address": "anna.neu@beispiel.example", "ask_href": "/privacy/request"}
+        for outcome in ("changed", "taken", "expired")
+    ),
+    "erased": (
+        {"at": MOMENT, "rows": [("Kontaktdaten", 1)], "sealed_until": MOMENT},
+        {"at": MOMENT, "rows": [], "sealed_until": None},
+    ),
+    "right_done": tuple(
+        {
+            "kind": kind,
+            "purposes": ["Netzwerk-Blog"] if kind == "objection" else [],
+            "at": MOMENT,
+            "opens": 1204,
+            "pixels": 17,
+            "mails": 1,
+            "back_href": "/privacy/me/x",
+        }
+        for kind in ("restriction", "lifting", "objection", "opens_erasure")
+    ),
     "imprint": ({},),
     "error": ({"status": 404, "title": "Diese Seite gibt es nicht", "detail": "Bitte prüfen Sie die Adresse."},),
     "console/login": ({"error": None, "next": "/console/"}, {"error": "Passt nicht zusammen.", "next": "/console/"}),
@@ -192,6 +301,11 @@ PAGES: Mapping[str, tuple[Values, ...]] = {
     "console/inbox": (
         {"mails": [MAIL, {**MAIL, "known": False}], "said": "Erledigt.", "tone": "good", "more": "Noch 3."},
         {"mails": [], "said": "", "tone": "", "more": ""},
+    ),
+    "console/requests": (
+        REQUESTS,
+        {**REQUESTS, "person": PERSON, "waiting": []},
+        {**REQUESTS, "person": {**PERSON, "restricted": True, "objected": True, "choices": [], "requests": []}},
     ),
     "console/evidence": (
         EVIDENCE,

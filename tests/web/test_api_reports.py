@@ -84,6 +84,7 @@ async def test_a_report_is_numbers_and_moments(ctx: Context, reader: AsyncClient
         "tracked": 3,
         "untracked": 1,
         "withdrawn_since": 0,
+        "restricted": 0,
         "coverage": 0.75,
         "unique_opens": 2,
         "total_opens": 2,

@@ -5,13 +5,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 from httpx import AsyncClient, Response
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from pixel_service.domain.accounts import Role
-from pixel_service.storage.schema import audit_log
+from pixel_service.storage.schema import audit_log, sealed_evidence
 from pixel_service.storage.texts import publish
 from pixel_service.usecases import accounts
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.erase import erase
+from pixel_service.usecases.rights_requests import Asked
+from pixel_service.usecases.withdraw import Source
 from tests.builders import BLOG, OPENS, ask, confirm_link, deliver, join, web
 
 PASSWORD = "correct horse battery"
@@ -117,3 +120,25 @@ async def test_who_is_not_logged_in_sees_nothing(ctx: Context, visitor: AsyncCli
         assert page.status_code == 303
         assert page.headers["location"].startswith("/console/login")
     assert await looks(ctx) == []
+
+
+async def test_the_sealed_proof_of_an_erased_person_opens_with_a_reason_and_on_record(
+    ctx: Context, officer: AsyncClient
+) -> None:
+    person = await join(ctx, "anna@example.com", BLOG)
+    assert await erase(ctx, person, Asked(source=Source.OPERATOR)) is not None
+    page = await post(officer)
+    assert page.status_code == 200
+    for text in ("Evidence of consent: anna@example.com", "Sealed since", "Only this proof was kept"):
+        assert text in page.text
+    assert await looks(ctx) == [("mia@example.com", "request 17")]
+    assert "Versiegelt seit" in (await post(officer, "de")).text
+
+
+async def test_a_seal_that_does_not_open_is_said_so_on_the_page(ctx: Context, officer: AsyncClient) -> None:
+    await erase(ctx, await join(ctx, "anna@example.com", BLOG), Asked(source=Source.OPERATOR))
+    async with ctx.db.write() as connection:
+        await connection.execute(update(sealed_evidence).values(data=b"altered"))
+    page = await post(officer)
+    assert "The sealed proof does not open: it was altered" in page.text
+    assert await looks(ctx) == [("mia@example.com", "request 17")]

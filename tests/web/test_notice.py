@@ -73,7 +73,9 @@ async def test_search_engines_are_kept_to_offers_and_legal_pages(visitor: AsyncC
         "/$",
         "/newsletter/",
         "/whitepaper/",
-        "/privacy",
+        "/privacy$",
+        "/privacy?",
+        "/privacy/request",
         "/imprint",
     }
 

@@ -10,6 +10,7 @@ from pixel_service.domain.consent import Act, State
 from pixel_service.domain.messages import SubscriberId
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.links import preferences_url
+from pixel_service.usecases.rights import Asked, restrict
 from pixel_service.usecases.withdraw import Source, withdraw
 from tests.builders import (
     BLOG,
@@ -201,3 +202,19 @@ async def test_somebody_who_never_confirmed_can_stop_everything_too(visitor: Asy
     assert (await visitor.post(f"{link}/stop-all")).status_code == 200
     assert (await visitor.post(confirm, data={"newsletter-blog": "yes"})).status_code == 404
     assert (await states_of(ctx, person))[BLOG] is State.WITHDRAWN
+
+
+async def test_a_restricted_person_is_told_so_and_no_mail_is_promised(
+    visitor: AsyncClient, ctx: Context, person: SubscriberId, link: str
+) -> None:
+    assert "eingeschränkt" not in (await visitor.get(link)).text
+    await restrict(ctx, person, Asked(source=Source.PRIVACY_PAGE))
+    shown = await visitor.get(link)
+    assert "Sie haben die Nutzung Ihrer Daten eingeschränkt" in shown.text
+    waiting = await queued(ctx)
+    page = form(shown.text)
+    page.tick("newsletter")
+    saved = await visitor.post(page.action, data=page.values)
+    assert "Wir haben Ihnen eine E-Mail" not in saved.text
+    assert await queued(ctx) == waiting
+    assert (await states_of(ctx, person))[BLOG] is State.RESTRICTED

@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 from httpx import AsyncClient
+from sqlalchemy import select
 from starlette.routing import Mount, Route
 
+from pixel_service.domain.address import parse_address
+from pixel_service.domain.messages import SubscriberId
+from pixel_service.storage import subscribers
 from pixel_service.storage.engine import Database
+from pixel_service.storage.schema import address_changes
 from pixel_service.usecases import links
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.rectify import ask_new_address
+from pixel_service.usecases.rights_requests import Asked
+from pixel_service.usecases.withdraw import Source
 from pixel_service.web.routes import routes
 from tests.access import Clock
 from tests.builders import BASE_URL, BLOG, GLASFASER, OPENS, ask, confirm_link, dump, join, web
@@ -24,6 +32,7 @@ EXAMPLES = {
     "send_id": "a" * 26,
     "campaign_id": "a" * 26,
     "inbound_id": "a" * 26,
+    "request_id": "a" * 26,
 }
 PAGES = ("/", "/newsletter/blog", "/privacy", "/imprint", "/c/abcdefgh", "/p/abcdefgh", "/u/abcdefgh", "/nowhere")
 
@@ -72,6 +81,10 @@ async def test_get_and_head_on_every_link_of_a_mail_change_nothing(
     person = await join(ctx, "ada@example.com", BLOG, GLASFASER, OPENS)
     waiting = await confirm_link(ctx, await ask(ctx, "bo@example.com", BLOG, OPENS))
     subject = links.DownloadSubject(person, "glasfaser", "de")
+    async with ctx.db.read() as connection:
+        known = await subscribers.get(connection, person)
+    assert known is not None
+    mine = links.my_data_url(ctx, known, ctx.clock() + timedelta(hours=24))
     personal = [
         waiting,
         await confirm_link(ctx, person),
@@ -79,6 +92,9 @@ async def test_get_and_head_on_every_link_of_a_mail_change_nothing(
         links.unsubscribe_url(ctx, person, BLOG),
         links.stop_tracking_url(ctx, person),
         links.download_url(ctx, subject, ctx.clock() + timedelta(days=30)),
+        mine,
+        *(f"{mine}/{what}" for what in ("erase", "correct", "address")),
+        await new_address_link(ctx, person),
     ]
     before = await dump(ctx.db)
     for later in (timedelta(0), timedelta(days=40)):
@@ -89,6 +105,14 @@ async def test_get_and_head_on_every_link_of_a_mail_change_nothing(
                 assert (await visitor.head(link)).status_code in {200, 404, 410}
                 await visitor.get(f"{link}?lang=en&act=confirm&newsletter-blog=yes&List-Unsubscribe=One-Click")
     assert await dump(ctx.db) == before
+
+
+async def new_address_link(ctx: Context, person: SubscriberId) -> str:
+    """As the mail to a new address has it."""
+    await ask_new_address(ctx, person, parse_address("new@example.com"), Asked(source=Source.PRIVACY_PAGE))
+    async with ctx.db.read() as connection:
+        change_id = (await connection.execute(select(address_changes.c.change_id))).scalar_one()
+    return links.new_address_url(ctx, change_id, ctx.clock() + timedelta(hours=48))
 
 
 # --- what every answer carries --------------------------------------------------------

@@ -39,6 +39,14 @@ def _upgrade(connection: Connection) -> None:
 async def is_current(database: Database) -> bool:
     """Whether the database has exactly the schema this code was written for."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
+    return await revision_of(database) == head
+
+
+async def revision_of(database: Database) -> str | None:
     async with database.read() as connection:
-        found = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
-    return found == head
+        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+
+def is_known(revision: str) -> bool:
+    """Whether this code can migrate from there; a newer one's revisions it does not know."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}

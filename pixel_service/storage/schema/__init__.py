@@ -5,7 +5,17 @@ transaction that withdraws; the ledger is only ever appended to; nothing here st
 """
 
 from pixel_service.storage.schema.access import api_keys, login_failures, sessions, users
-from pixel_service.storage.schema.evidence import audit_log, checkpoints, confirmation_mails, ledger, published_texts
+from pixel_service.storage.schema.erasure import erased_addresses, sealed_evidence
+from pixel_service.storage.schema.evidence import (
+    audit_log,
+    checkpoints,
+    confirmation_mails,
+    journals,
+    ledger,
+    published_texts,
+    rights_requests,
+)
+from pixel_service.storage.schema.imports import import_refusals, imports
 from pixel_service.storage.schema.mail import (
     campaigns,
     inbound_mails,
@@ -17,17 +27,23 @@ from pixel_service.storage.schema.mail import (
     sends,
 )
 from pixel_service.storage.schema.naming import metadata
-from pixel_service.storage.schema.people import consents, sign_up_purposes, sign_ups, subscribers
+from pixel_service.storage.schema.people import address_changes, consents, sign_up_purposes, sign_ups, subscribers
+from pixel_service.storage.schema.webhooks import webhook_deliveries, webhook_endpoints
 
 __all__ = [
+    "address_changes",
     "api_keys",
     "audit_log",
     "campaigns",
     "checkpoints",
     "confirmation_mails",
     "consents",
+    "erased_addresses",
+    "import_refusals",
+    "imports",
     "inbound_mails",
     "inbound_unclear",
+    "journals",
     "ledger",
     "login_failures",
     "messages",
@@ -35,11 +51,15 @@ __all__ = [
     "opens",
     "pixels",
     "published_texts",
+    "rights_requests",
     "scrubs",
+    "sealed_evidence",
     "sends",
     "sessions",
     "sign_up_purposes",
     "sign_ups",
     "subscribers",
     "users",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ]

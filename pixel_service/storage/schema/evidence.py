@@ -1,7 +1,7 @@
 """What proves it: the ledger, the texts shown, the mails that asked, and who looked. No foreign keys to people: evidence outlives
 their rows."""
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table, Text
 
 from pixel_service.storage.columns import Moment, id_type
 from pixel_service.storage.schema.naming import metadata
@@ -71,6 +71,36 @@ checkpoints = Table(
 )
 
 
+#: What people asked for by right, and until when it must be done (R10). No foreign key: it outlives the person's row.
+rights_requests = Table(
+    "rights_requests",
+    metadata,
+    Column("request_id", id_type(), primary_key=True),
+    Column("subscriber_id", id_type(), nullable=False, index=True),
+    #: See `RightsRequestKind`.
+    Column("kind", String(20), nullable=False),
+    #: How the person said it; see `Source`.
+    Column("source", String(20), nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    #: One month later (GDPR Art. 12(3)).
+    Column("due_at", Moment, nullable=False),
+    #: None while it is open.
+    Column("done_at", Moment),
+    #: A colleague's own words, such as the number of a letter.
+    Column("note", String(500), nullable=False, server_default=""),
+    Index("ix_rights_requests_done_at", "done_at", "due_at"),
+)
+
+
+#: The journal of withdrawals this database writes to: one row, or none where no journal is kept (Q5).
+journals = Table(
+    "journals",
+    metadata,
+    Column("journal_id", id_type(), primary_key=True),
+    Column("bound_at", Moment, nullable=False),
+)
+
+
 #: Who looked at whose personal data, and why (A1).
 audit_log = Table(
     "audit_log",
@@ -81,6 +111,6 @@ audit_log = Table(
     Column("who", String(254), nullable=False),
     Column("act", String(40), nullable=False),
     #: The opaque id of a person on record, else a keyed hash of the address that was asked for.
-    Column("subject", String(70), nullable=False),
+    Column("subject", String(70), nullable=False, index=True),
     Column("reason", String(500), nullable=False),
 )

@@ -25,6 +25,30 @@ subscribers = Table(
     Column("created_at", Moment, nullable=False),
     #: Of the newest mail whose row retention deleted; starts the clock of the evidence.
     Column("last_mailed_at", Moment),
+    #: Since when nothing held of the person is used (GDPR Art. 18); None unless restricted.
+    Column("restricted_at", Moment),
+    #: Since when the person wants no marketing at all (GDPR Art. 21); the person's own button ends it.
+    Column("objected_at", Moment),
+)
+
+
+#: New addresses that people asked for: one that nobody confirms goes soon, one that was confirmed proves that it is theirs.
+address_changes = Table(
+    "address_changes",
+    metadata,
+    Column("change_id", id_type(), primary_key=True),
+    Column("subscriber_id", ForeignKey("subscribers.subscriber_id"), nullable=False, index=True),
+    #: The new one, normalised; it may be somebody else's until it is confirmed.
+    Column("address", String(254), nullable=False),
+    #: Case-folded.
+    Column("address_key", String(254), nullable=False, index=True),
+    #: On record when it was asked for: who reads there is told.
+    Column("previous_address", String(254), nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    #: Until when the link serves; a newer request ends it early.
+    Column("expires_at", Moment, nullable=False, index=True),
+    #: None until the button was pressed.
+    Column("confirmed_at", Moment),
 )
 
 

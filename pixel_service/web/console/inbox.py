@@ -3,28 +3,22 @@
 Looking is audited, deciding goes by POST. After a decision the list is asked for anew, so that a reload repeats nothing.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pixel_service.domain.accounts import Role
 from pixel_service.domain.errors import InvalidInput
 from pixel_service.i18n import format_moment, format_number
 from pixel_service.storage.inbound import InboundId
 from pixel_service.usecases.inbox import NobodyKnown, NotWaiting, Settle, Settled, Waiting, look, settle
 from pixel_service.web.api.models import read_id
-from pixel_service.web.console.login import require_user
+from pixel_service.web.console.login import require_officer
 from pixel_service.web.language import language_of
 from pixel_service.web.views import action, context_of, href, read_form, say, show
 
-Handler = Callable[[Request], Awaitable[Response]]
-
 PAGE = "/console/inbox"
-_MAY_READ = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN})
 
 SETTLED = "The mail is settled."
 NOT_WAITING = "This mail was settled before."
@@ -33,19 +27,7 @@ ONE_MORE = "One more mail is waiting."
 MORE = "%(number)s more mails are waiting."
 
 
-def _for_officers(handler: Handler) -> Handler:
-    """The letters of strangers are for few eyes."""
-
-    @wraps(handler)
-    async def checked(request: Request) -> Response:
-        if request.state.user.role not in _MAY_READ:
-            raise HTTPException(403, "this page is for privacy officers")
-        return await handler(request)
-
-    return require_user(checked)
-
-
-@_for_officers
+@require_officer
 async def show_inbox(request: Request) -> Response:
     """GET /console/inbox"""
     match request.query_params.get("was"):
@@ -57,7 +39,7 @@ async def show_inbox(request: Request) -> Response:
             return await _page(request, "")
 
 
-@_for_officers
+@require_officer
 async def decide(request: Request) -> Response:
     """POST /console/inbox/{inbound_id} with `decision` and `address`, as a form."""
     inbound_id = InboundId(read_id(request.path_params["inbound_id"], "mail"))

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from urllib.parse import quote, urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from pixel_service.domain.accounts import SESSION_LIFE, User
+from pixel_service.domain.accounts import SEES_PERSONS, SESSION_LIFE, User
 from pixel_service.usecases import accounts
 from pixel_service.usecases.context import Context
 from pixel_service.web.language import language_of
@@ -75,6 +76,18 @@ def require_user(handler: Handler) -> Handler:
         return await handler(request)
 
     return checked
+
+
+def require_officer(handler: Handler) -> Handler:
+    """As `require_user`, and only for those who may see persons."""
+
+    @wraps(handler)
+    async def checked(request: Request) -> Response:
+        if request.state.user.role not in SEES_PERSONS:
+            raise HTTPException(403, "this page is for privacy officers")
+        return await handler(request)
+
+    return require_user(checked)
 
 
 async def current_user(request: Request) -> User | None:

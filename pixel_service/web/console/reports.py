@@ -62,6 +62,7 @@ async def show_campaign(request: Request) -> Response:
         timeline=_timeline(report.timeline, text),
         clients=[{"label": one.family or text("Not known"), "opens": one.total} for one in report.clients],
         withdrawn_since=_withdrawn(request, language, report.withdrawn_since),
+        restricted=_restricted(request, language, report.restricted),
     )
 
 
@@ -132,5 +133,17 @@ def _withdrawn(request: Request, language: str, number: int) -> str:
         return say(request, language, "Nobody of those who got this mail with a pixel has withdrawn since.")
     one = "%(number)s recipient has withdrawn since; what was measured of them is deleted."
     many = "%(number)s recipients have withdrawn since; what was measured of them is deleted."
+    return _many(request, language, one, many, number)
+
+
+def _restricted(request: Request, language: str, number: int) -> str:
+    if number == 0:
+        return ""
+    one = "%(number)s recipient has restricted the use of their data; what was measured of them is in no figure."
+    many = "%(number)s recipients have restricted the use of their data; what was measured of them is in no figure."
+    return _many(request, language, one, many, number)
+
+
+def _many(request: Request, language: str, one: str, many: str, number: int) -> str:
     translations = context_of(request).catalogues.translations(language)
     return translations.ngettext(one, many, number) % {"number": format_number(number, language)}

@@ -165,6 +165,19 @@ sends = Table(
     Index("ix_sends_expanded_at", "expanded_at"),
 )
 
+#: What was decided for each person of an audience, a slice a row (D1).
+audience_rulings = Table(
+    "audience_rulings",
+    metadata,
+    Column("send_id", ForeignKey("sends.send_id", ondelete="CASCADE"), nullable=False),
+    #: Place of the slice's first person in the walk.
+    Column("first", Integer, nullable=False),
+    #: As in `sends.results`: no address.
+    Column("results", JSON, nullable=False),
+    PrimaryKeyConstraint("send_id", "first"),
+)
+
+
 messages = Table(
     "messages",
     metadata,

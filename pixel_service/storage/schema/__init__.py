@@ -7,6 +7,7 @@ transaction that withdraws; the ledger is only ever appended to; nothing here st
 from pixel_service.storage.schema.access import api_keys, login_failures, sessions, users
 from pixel_service.storage.schema.evidence import audit_log, checkpoints, confirmation_mails, ledger, published_texts
 from pixel_service.storage.schema.mail import (
+    audience_rulings,
     campaigns,
     inbound_mails,
     inbound_unclear,
@@ -21,6 +22,7 @@ from pixel_service.storage.schema.people import consents, sign_up_purposes, sign
 
 __all__ = [
     "api_keys",
+    "audience_rulings",
     "audit_log",
     "campaigns",
     "checkpoints",

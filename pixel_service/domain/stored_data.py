@@ -143,6 +143,10 @@ STORED: Mapping[str, tuple[Held, ...]] = {
         ),
         Held(DataClass.DELIVERY, "whether an e-mail was sent to you or why not, without your address", "results"),
     ),
+    "audience_rulings": (
+        Held(None, "", "send_id first"),
+        Held(DataClass.DELIVERY, "whether an e-mail was sent to you or why not, without your address", "results"),
+    ),
     "messages": (
         Held(DataClass.CONTENT, "what stands in the e-mail for you alone, such as your name", "variables"),
         Held(DataClass.DELIVERY, "which e-mail, in which language", "send_id campaign_id purpose template language"),

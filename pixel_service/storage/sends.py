@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select, union_all, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pixel_service.domain.address import Address
-from pixel_service.domain.consent import VALID_STATES, Purpose
+from pixel_service.domain.consent import Purpose
 from pixel_service.domain.messages import CampaignId, Reason, SendId, Status, SubscriberId
 from pixel_service.domain.sends import JsonValue
 from pixel_service.storage.engine import Connection
-from pixel_service.storage.schema import campaigns, consents, messages, sends, subscribers
+from pixel_service.storage.schema import campaigns, messages, sends, subscribers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +143,11 @@ class Send:
     untracked: int
     refused: int
 
+    @property
+    def decided(self) -> int:
+        """People with a verdict."""
+        return self.tracked + self.untracked + self.refused
+
 
 async def get(connection: Connection, send_id: SendId) -> Send | None:
     return await _one(connection, sends.c.send_id == send_id)
@@ -215,25 +220,6 @@ async def advance(connection: Connection, send_id: SendId, progress: Progress) -
     if progress.results is not None:
         values["results"] = progress.results
     await connection.execute(update(sends).where(sends.c.send_id == send_id).values(**values))
-
-
-async def audience_after(connection: Connection, purpose: Purpose, *, cursor: str, limit: int) -> list[SubscriberId]:
-    """Everyone with valid consent for `purpose`, in a fixed order, a slice at a time.
-
-    One walk of the index per valid state: asked for both states at once, the databases sort everybody who is left, for
-    every slice.
-    """
-    per_state = [
-        select(consents.c.subscriber_id)
-        .where(consents.c.purpose == purpose, consents.c.state == state.value, consents.c.subscriber_id > cursor)
-        .order_by(consents.c.subscriber_id)
-        .limit(limit)
-        .subquery()
-        for state in sorted(VALID_STATES)
-    ]
-    both = union_all(*(select(one.c.subscriber_id) for one in per_state)).subquery()
-    rows = await connection.execute(select(both.c.subscriber_id).order_by(both.c.subscriber_id).limit(limit))
-    return [SubscriberId(row.subscriber_id) for row in rows]
 
 
 async def delivery_counts(connection: Connection, send_id: SendId) -> dict[Status, int]:

@@ -10,7 +10,7 @@ from pixel_service.domain.consent import SERVICE, TRACKING_OPENS, Purpose, State
 from pixel_service.domain.errors import InvalidInput
 from pixel_service.domain.messages import CampaignId, MessageId, Reason, SendId, SubscriberId, Verdict
 from pixel_service.domain.sends import JsonValue, RecipientAsked, Ruling, Standing, rule
-from pixel_service.storage import consent, messages, sends, subscribers
+from pixel_service.storage import audiences, consent, messages, sends, subscribers
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.messages import NewMessage
 from pixel_service.storage.subscribers import Known
@@ -173,10 +173,6 @@ def _standing(
     )
 
 
-def _with_message(ruling: Ruling, message_id: MessageId) -> Ruling:
-    return Ruling(verdict=ruling.verdict, reason=ruling.reason, ledger_seq=ruling.ledger_seq, message_id=message_id)
-
-
 def _message(job: Job, person: Person, ruling: Ruling) -> NewMessage:
     assert ruling.message_id is not None
     return NewMessage(
@@ -195,7 +191,7 @@ async def count_audience(ctx: Context, connection: Connection, job: Job) -> send
     """An audience's verdicts, counted without writing."""
     tracked = untracked = refused = 0
     cursor = ""
-    while ids := await sends.audience_after(connection, job.purpose, cursor=cursor, limit=SLICE):
+    while ids := await audiences.people_after(connection, job.purpose, cursor=cursor, limit=SLICE):
         cursor = ids[-1]
         rulings = await rule_slice(ctx, connection, job, await known_people(ctx, connection, ids))
         part = progress(rulings, finished_at=None, keep=False)
@@ -213,17 +209,17 @@ def progress(rulings: Sequence[Ruling], *, finished_at: datetime | None, keep: b
         tracked=count(Verdict.TRACKED),
         untracked=count(Verdict.UNTRACKED),
         refused=count(Verdict.REFUSED),
-        results=_pack(rulings) if keep else None,
+        results=pack(rulings) if keep else None,
         finished_at=finished_at,
     )
 
 
-def _pack(rulings: Sequence[Ruling]) -> list[list[JsonValue]]:
+def pack(rulings: Sequence[Ruling]) -> list[list[JsonValue]]:
     return [[one.verdict.value, one.reason.value, one.ledger_seq, one.message_id] for one in rulings]
 
 
 def unpack(results: Sequence[Sequence[JsonValue]]) -> tuple[Ruling, ...]:
-    """The rulings of an earlier request, from its row."""
+    """The rulings as `pack` stored them."""
     return tuple(
         Ruling(
             verdict=Verdict(str(verdict)),

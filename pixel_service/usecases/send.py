@@ -12,7 +12,7 @@ from pixel_service.domain.consent import SERVICE, Purpose, kind_of, slug_of
 from pixel_service.domain.errors import IdempotencyConflict, InvalidFields, InvalidInput, NotFound
 from pixel_service.domain.messages import CampaignId, SendId, Status
 from pixel_service.domain.sends import RecipientAsked, Ruling
-from pixel_service.storage import sends
+from pixel_service.storage import audiences, sends
 from pixel_service.storage.engine import Connection
 from pixel_service.usecases import service_mails
 from pixel_service.usecases.content import Content, Needs, needs_of
@@ -22,6 +22,7 @@ from pixel_service.usecases.rulings import (
     Job,
     count_audience,
     known_people,
+    pack,
     progress,
     read_addresses,
     rule_recipients,
@@ -139,8 +140,10 @@ async def expand_audience(ctx: Context) -> int:
             personal_content=current.personal_content,
             now=now,
         )
-        ids = await sends.audience_after(connection, job.purpose, cursor=current.cursor or "", limit=SLICE)
+        ids = await audiences.people_after(connection, job.purpose, cursor=current.cursor or "", limit=SLICE)
         rulings = await rule_slice(ctx, connection, job, await known_people(ctx, connection, ids))
+        if rulings:
+            await audiences.add_rulings(connection, current.send_id, first=current.decided, results=pack(rulings))
         step = progress(rulings, finished_at=now if len(ids) < SLICE else None, keep=False)
         await sends.advance(connection, current.send_id, replace(step, cursor=ids[-1] if ids else None))
     return max(len(ids), 1)
@@ -153,6 +156,36 @@ async def progress_of(ctx: Context, send_id: SendId) -> tuple[sends.Send, dict[S
         if found is None:
             raise NotFound("send")
         return found, await sends.delivery_counts(connection, send_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulingsPage:
+    """`SLICE` rulings of a send in the order they were made; `next_page` is None where no more are decided yet."""
+
+    first: int
+    rulings: tuple[Ruling, ...]
+    next_page: int | None
+    #: Whether everybody is decided.
+    finished: bool
+
+
+async def rulings_of(ctx: Context, send_id: SendId, page: int) -> RulingsPage:
+    """The verdict for each recipient, whoever named them (D1). Raises `NotFound`."""
+    first = page * SLICE
+    async with ctx.db.read() as connection:
+        found = await sends.get(connection, send_id)
+        if found is None:
+            raise NotFound("send")
+        if found.results is None:
+            packed = await audiences.rulings_at(connection, send_id, first=first)
+        else:
+            packed = found.results[first : first + SLICE]
+    return RulingsPage(
+        first=first,
+        rulings=unpack(packed),
+        next_page=page + 1 if found.decided > first + SLICE else None,
+        finished=found.expanded_at is not None,
+    )
 
 
 def _check(ctx: Context, command: SendCommand) -> Needs:

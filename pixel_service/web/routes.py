@@ -74,6 +74,7 @@ def routes() -> list[BaseRoute]:
         Route("/v1/sign-ups", sign_ups.create, methods=["POST", "OPTIONS"]),
         _at("/v1/send", post=send.create),
         _at("/v1/sends/{send_id}", get=send.show),
+        _at("/v1/sends/{send_id}/results", get=send.results),
         _at("/v1/campaigns/{campaign_id}/report", get=api_reports.show),
         # Colleagues
         _at("/console/login", get=login.show, post=login.log_in),

@@ -11,7 +11,7 @@ from sqlalchemy import event, insert, select, update
 from pixel_service.domain.address import parse_address
 from pixel_service.domain.consent import VALID_STATES, State
 from pixel_service.domain.messages import CampaignId, SendId, Status, SubscriberId
-from pixel_service.storage import sends
+from pixel_service.storage import audiences, sends
 from pixel_service.storage.engine import Connection, Database
 from pixel_service.storage.schema import campaigns, consents, messages, subscribers
 from pixel_service.storage.sends import NewSend, Progress, Send
@@ -149,7 +149,7 @@ async def test_an_audience_is_everybody_with_valid_consent_once_and_in_order(db:
             one for number, one in enumerate(people) if list(State)[number % len(State)] in {State.GIVEN, State.RENEWED}
         ]
         seen: list[SubscriberId] = []
-        while part := await sends.audience_after(connection, BLOG, cursor=seen[-1] if seen else "", limit=3):
+        while part := await audiences.people_after(connection, BLOG, cursor=seen[-1] if seen else "", limit=3):
             assert len(part) <= 3
             seen += part
     assert seen == sorted(valid)
@@ -167,7 +167,7 @@ async def test_a_slice_of_an_audience_is_read_from_the_index_without_looking_at_
         said.append((args[2], args[3]))
 
     async with database.read() as connection:
-        await sends.audience_after(connection, BLOG, cursor="m", limit=500)
+        await audiences.people_after(connection, BLOG, cursor="m", limit=500)
         statement, values = said[-1]
         plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
         steps = [row.detail for row in plan]

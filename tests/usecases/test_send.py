@@ -13,12 +13,22 @@ from pixel_service.domain.consent import SERVICE, State
 from pixel_service.domain.errors import IdempotencyConflict, InvalidFields, InvalidInput, NotFound
 from pixel_service.domain.messages import Reason, SendId, Status, SubscriberId, Verdict
 from pixel_service.domain.sends import RecipientAsked
+from pixel_service.storage.consent import consents_of_all
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import campaigns, consents, messages, sends, subscribers
 from pixel_service.usecases import rulings, service_mails
 from pixel_service.usecases.content import Content
 from pixel_service.usecases.context import Context
-from pixel_service.usecases.send import SendAnswer, SendCommand, dry_run, expand_audience, progress_of, send
+from pixel_service.usecases.send import (
+    RulingsPage,
+    SendAnswer,
+    SendCommand,
+    dry_run,
+    expand_audience,
+    progress_of,
+    rulings_of,
+    send,
+)
 from pixel_service.usecases.withdraw import Source, withdraw
 from tests.builders import BLOG, GLASFASER, OPENS, Relay, context, deliver, dump, join
 
@@ -63,7 +73,6 @@ async def add_people(db: Database, number: int, *, tracking: State = State.GIVEN
     from tests.tracked_mail import NOW, new_id
 
     ids = [new_id() for _ in range(number)]
-    record = {"decided_at": NOW, "ledger_seq": 1}
     async with db.write() as connection:
         await connection.execute(
             insert(subscribers),
@@ -77,11 +86,11 @@ async def add_people(db: Database, number: int, *, tracking: State = State.GIVEN
                 for one in ids
             ],
         )
-        rows = [{"subscriber_id": one, "purpose": BLOG, "state": State.GIVEN.value, **record} for one in ids]
-        rows += [
-            {"subscriber_id": one, "purpose": OPENS, "state": tracking.value, **record} for one in ids[: number // 2]
-        ]
-        await connection.execute(insert(consents), rows)
+        rows = [{"subscriber_id": one, "purpose": BLOG, "state": State.GIVEN.value} for one in ids]
+        rows += [{"subscriber_id": one, "purpose": OPENS, "state": tracking.value} for one in ids[: number // 2]]
+        await connection.execute(
+            insert(consents), [{**row, "decided_at": NOW, "ledger_seq": seq} for seq, row in enumerate(rows, 1)]
+        )
 
 
 async def expand_all(ctx: Context) -> int:
@@ -422,6 +431,48 @@ async def test_an_audience_is_walked_in_slices_until_everybody_has_one_mail(db: 
     assert max(Counter(await queued(db)).values()) == 1
 
 
+async def test_everybody_of_an_audience_has_a_verdict_and_the_entry_that_decided_it(db: Database) -> None:
+    ctx = context(db)
+    await add_people(db, 2 * rulings.SLICE + 10)
+    answer = await send(ctx, to_everybody())
+    assert answer.send_id is not None
+    assert await rulings_of(ctx, answer.send_id, 0) == RulingsPage(first=0, rulings=(), next_page=None, finished=False)
+    await expand_audience(ctx)
+    halfway = await rulings_of(ctx, answer.send_id, 0)
+    assert (len(halfway.rulings), halfway.next_page, halfway.finished) == (rulings.SLICE, None, False)
+    await expand_all(ctx)
+    pages = [await rulings_of(ctx, answer.send_id, page) for page in range(4)]
+    assert [(page.first, len(page.rulings), page.next_page, page.finished) for page in pages] == [
+        (0, rulings.SLICE, 1, True),
+        (rulings.SLICE, rulings.SLICE, 2, True),
+        (2 * rulings.SLICE, 10, None, True),
+        (3 * rulings.SLICE, 0, None, True),
+    ]
+    told = [ruling for page in pages for ruling in page.rulings]
+    async with db.read() as connection:
+        decided = await consents_of_all(connection, await queued(db), (BLOG, OPENS))
+        rows = await connection.execute(select(messages.c.message_id, messages.c.subscriber_id))
+        recipients = {row.message_id: SubscriberId(row.subscriber_id) for row in rows}
+    assert {ruling.message_id for ruling in told} == recipients.keys()
+    for ruling in told:
+        assert ruling.message_id is not None
+        person = recipients[ruling.message_id]
+        assert ruling.verdict is (Verdict.TRACKED if (person, OPENS) in decided else Verdict.UNTRACKED)
+        assert ruling.ledger_seq == decided.get((person, OPENS), decided[person, BLOG]).ledger_seq
+
+
+async def test_named_recipients_are_told_page_by_page_too(db: Database) -> None:
+    ctx = context(db)
+    await join(ctx, "anna@example.com", BLOG)
+    nobody = [f"nobody{number}@example.com" for number in range(rulings.SLICE)]
+    answer = await send(ctx, command(*nobody, "anna@example.com"))
+    assert answer.send_id is not None
+    assert answer.rulings is not None
+    first, second = [await rulings_of(ctx, answer.send_id, page) for page in range(2)]
+    assert (first.next_page, second.next_page, second.first) == (1, None, rulings.SLICE)
+    assert (*first.rulings, *second.rulings) == answer.rulings
+
+
 async def test_an_audience_of_nobody_and_one_of_exactly_a_slice_come_to_an_end(db: Database) -> None:
     ctx = context(db)
     nobody = await send(ctx, to_everybody("k1", "one"))
@@ -447,6 +498,8 @@ async def test_who_has_the_campaign_already_or_stopped_is_left_out_of_the_audien
     assert answer.send_id is not None
     found, _ = await progress_of(ctx, answer.send_id)
     assert (found.untracked, found.refused) == (1, 1)
+    reasons = Counter(one.reason for one in (await rulings_of(ctx, answer.send_id, 0)).rulings)
+    assert reasons == {Reason.DUPLICATE: 1, Reason.NO_TRACKING_CONSENT: 1}
 
 
 async def test_several_workers_share_audiences_and_nobody_gets_a_mail_twice(db: Database) -> None:
@@ -502,6 +555,8 @@ async def test_a_dry_run_counts_an_audience_without_writing(db: Database) -> Non
 
 
 async def test_a_send_that_does_not_exist_has_no_progress(db: Database) -> None:
+    with pytest.raises(NotFound):
+        await rulings_of(context(db), SendId("x" * 26), 0)
     with pytest.raises(NotFound):
         await progress_of(context(db), SendId("none"))
 

@@ -228,6 +228,29 @@ async def test_what_breaks_a_bound_is_refused_by_its_name_and_not_repeated(
     await database.close()
 
 
+async def test_the_verdicts_of_an_audience_are_told_page_by_page_without_addresses(
+    ctx: Context, pipeline: AsyncClient
+) -> None:
+    await join(ctx, "anna@example.com", BLOG, OPENS)
+    await join(ctx, "bo@example.com", BLOG)
+    accepted = await post(pipeline, asking(recipients=None, audience="subscribers"))
+    await expand_audience(ctx)
+    path = f"/v1/sends/{accepted.json()['send_id']}/results"
+    answer = await pipeline.get(path)
+    assert "example.com" not in answer.text
+    told = answer.json()
+    assert (told["next_page"], told["finished"]) == (None, True)
+    assert [one["index"] for one in told["results"]] == [0, 1]
+    assert {(one["verdict"], one["reason"]) for one in told["results"]} == {
+        ("tracked", "tracking_consent"),
+        ("untracked", "no_tracking_consent"),
+    }
+    assert all(one["ledger_entry"] and one["message_id"] for one in told["results"])
+    assert (await pipeline.get(path, params={"page": "1"})).json()["results"] == []
+    assert fields(await pipeline.get(path, params={"page": "-1"})) == ["page"]
+    assert (await pipeline.get(f"/v1/sends/{'a' * 26}/results")).status_code == 404
+
+
 async def test_names_of_variables_are_names_a_template_can_use(pipeline: AsyncClient) -> None:
     answer = await post(pipeline, asking(recipients=[{"address": "a@b.de", "variables": {"not a name": ""}}]))
     assert fields(answer)[0].startswith("recipients[0].variables.not a name")

@@ -17,6 +17,7 @@ from pixel_service.storage.schema.evidence import (
 )
 from pixel_service.storage.schema.imports import import_refusals, imports
 from pixel_service.storage.schema.mail import (
+    audience_rulings,
     campaigns,
     inbound_mails,
     inbound_unclear,
@@ -33,6 +34,7 @@ from pixel_service.storage.schema.webhooks import webhook_deliveries, webhook_en
 __all__ = [
     "address_changes",
     "api_keys",
+    "audience_rulings",
     "audit_log",
     "campaigns",
     "checkpoints",

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -60,6 +61,19 @@ sends = Table(
     Column("refused", Integer, nullable=False, server_default="0"),
     UniqueConstraint("api_key_id", "idempotency_key"),
     Index("ix_sends_expanded_at", "expanded_at"),
+)
+
+
+#: What was decided for each person of an audience, a slice a row (D1).
+audience_rulings = Table(
+    "audience_rulings",
+    metadata,
+    Column("send_id", ForeignKey("sends.send_id", ondelete="CASCADE"), nullable=False),
+    #: Place of the slice's first person in the walk.
+    Column("first", Integer, nullable=False),
+    #: As in `sends.results`: no address.
+    Column("results", JSON, nullable=False),
+    PrimaryKeyConstraint("send_id", "first"),
 )
 
 

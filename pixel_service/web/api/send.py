@@ -12,13 +12,14 @@ from pixel_service.domain.errors import InvalidInput
 from pixel_service.domain.messages import SendId, Status
 from pixel_service.domain.sends import Ruling
 from pixel_service.usecases.context import Context
-from pixel_service.usecases.send import SendAnswer, SendCommand, dry_run, progress_of, send
+from pixel_service.usecases.send import SendAnswer, SendCommand, dry_run, progress_of, rulings_of, send
 from pixel_service.web.api.auth import require
 from pixel_service.web.api.models import SendRequest, read_id
 from pixel_service.web.api.problems import read_body
 
 #: The header's name is the field a problem names.
 KEY = "Idempotency-Key"
+_PAGE = re.compile(r"[0-9]{1,6}")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -58,6 +59,25 @@ async def show(request: Request) -> Response:
     )
 
 
+@require(Scope.SEND)
+async def results(request: Request) -> Response:
+    """GET /v1/sends/{send_id}/results?page=0: the verdict for each recipient, also of an audience. No addresses: an
+    audience's are not the pipeline's to know."""
+    send_id = SendId(read_id(request.path_params["send_id"], "send"))
+    page = request.query_params.get("page", "0")
+    if not _PAGE.fullmatch(page):
+        raise InvalidInput("page", "must be a number from 0 to 999999")
+    found = await rulings_of(request.app.state.ctx, send_id, int(page))
+    return JSONResponse(
+        {
+            "send_id": send_id,
+            "results": [{"index": index, **_ruling(one)} for index, one in enumerate(found.rulings, found.first)],
+            "next_page": found.next_page,
+            "finished": found.finished,
+        }
+    )
+
+
 def _idempotency_key(request: Request) -> str:
     given = request.headers.getlist(KEY)
     if not given:
@@ -81,13 +101,15 @@ def _told(asked: SendRequest, answer: SendAnswer) -> Mapping[str, object]:
 def _results(asked: SendRequest, rulings: tuple[Ruling, ...]) -> list[Mapping[str, object]]:
     """Addresses come from the request, as they were written there: the send keeps none."""
     return [
-        {
-            "index": index,
-            "address": recipient.address,
-            "verdict": ruling.verdict,
-            "reason": ruling.reason,
-            "ledger_entry": ruling.ledger_seq,
-            "message_id": ruling.message_id,
-        }
+        {"index": index, "address": recipient.address, **_ruling(ruling)}
         for index, (recipient, ruling) in enumerate(zip(asked.recipients or (), rulings, strict=True))
     ]
+
+
+def _ruling(ruling: Ruling) -> Mapping[str, object]:
+    return {
+        "verdict": ruling.verdict,
+        "reason": ruling.reason,
+        "ledger_entry": ruling.ledger_seq,
+        "message_id": ruling.message_id,
+    }

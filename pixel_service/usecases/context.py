@@ -40,8 +40,8 @@ class Policy:
     strip_foreign_pixels: bool = False
     honour_gpc: bool = True
     lease: timedelta = timedelta(minutes=5)
-    #: Connecting and one mail, each at its time limit.
-    slowest_hand_over: timedelta = timedelta(minutes=1)
+    #: A pooled connection that turns out dead, a new one, and the mail, each at its time limit.
+    slowest_hand_over: timedelta = timedelta(seconds=90)
     #: Mails handed over at the same time; the transport has as many connections.
     smtp_connections: int = 10
     #: At most so many by one process; 0 is no limit.

@@ -136,6 +136,8 @@ async def _hand_over(ctx: Context, desk: Desk, held: _Held) -> Result | None:
             if not isinstance(letter, _Mail):
                 return letter
             await _keep_pace(ctx, desk)
+            if ctx.clock() >= held.begin_before:
+                break
             outcome = await ctx.transport.send(letter.envelope)
             if not isinstance(outcome, Withheld):
                 return _result(ctx, held.claimed, outcome, tracked=letter.tracked)

@@ -9,6 +9,7 @@ import pytest
 from httpx import AsyncClient
 from starlette.routing import Mount, Route
 
+from pixel_service.domain.messages import SignUpId
 from pixel_service.storage.engine import Database
 from pixel_service.usecases import links
 from pixel_service.usecases.context import Context
@@ -64,23 +65,25 @@ async def test_get_and_head_on_every_link_of_a_mail_change_nothing(
 ) -> None:
     person = await join(ctx, "ada@example.com", BLOG, GLASFASER, OPENS)
     waiting = await confirm_link(ctx, await ask(ctx, "bo@example.com", BLOG, OPENS))
-    subject = links.DownloadSubject(person, "glasfaser", "de")
-    personal = [
-        waiting,
-        await confirm_link(ctx, person),
-        links.preferences_url(ctx, person),
-        links.unsubscribe_url(ctx, person, BLOG),
-        links.stop_tracking_url(ctx, person),
-        links.download_url(ctx, subject, ctx.clock() + timedelta(days=30)),
-    ]
+    subject, soon = links.DownloadSubject(person, "glasfaser", "de"), ctx.clock() + timedelta(days=30)
+    # What a link answers at first, and after 40 days.
+    answers = {
+        waiting: (200, 410),
+        waiting[:-2]: (404, 404),
+        await confirm_link(ctx, person): (200, 404),
+        links.confirm_url(ctx, SignUpId("a" * 26), soon): (404, 410),
+        links.preferences_url(ctx, person): (200, 200),
+        links.unsubscribe_url(ctx, person, BLOG): (200, 200),
+        links.stop_tracking_url(ctx, person): (200, 200),
+        links.download_url(ctx, subject, soon): (200, 410),
+    }
     before = await dump(ctx.db)
-    for later in (timedelta(0), timedelta(days=40)):
-        clock.move(later)
-        for link in personal:
-            for _ in range(3):
-                assert (await visitor.get(link)).status_code in {200, 404, 410}
-                assert (await visitor.head(link)).status_code in {200, 404, 410}
-                await visitor.get(f"{link}?lang=en&act=confirm&newsletter-blog=yes&List-Unsubscribe=One-Click")
+    for number, days in enumerate((0, 40)):
+        clock.move(timedelta(days=days))
+        for link, expected in answers.items():
+            acting = f"{link}?lang=en&act=confirm&newsletter-blog=yes&List-Unsubscribe=One-Click"
+            for method, address in (("GET", link), ("HEAD", link), ("GET", acting), ("HEAD", acting)) * 2:
+                assert (await visitor.request(method, address)).status_code == expected[number], (method, address)
     assert await dump(ctx.db) == before
 
 

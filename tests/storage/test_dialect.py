@@ -101,7 +101,7 @@ async def test_every_transaction_is_bounded_to_seconds_and_leaves_no_bound_behin
         before = await bounds(connection)
     for transaction in (postgresql.write, postgresql.read):
         async with transaction() as connection:
-            assert await bounds(connection) == ("5s", "30s")
+            assert await bounds(connection) == ("10s", "30s")
     async with postgresql._reader.connect() as connection:
         assert await bounds(connection) == before
 

@@ -87,7 +87,7 @@ def policy_of(settings: Settings) -> Policy:
         strip_foreign_pixels=settings.strip_foreign_pixels,
         data_locations=settings.data_locations,
         lease=timedelta(seconds=settings.lease_seconds),
-        slowest_hand_over=timedelta(seconds=2 * settings.smtp_timeout_seconds),
+        slowest_hand_over=timedelta(seconds=3 * settings.smtp_timeout_seconds),
         smtp_connections=settings.smtp_connections,
         mails_per_minute=settings.smtp_mails_per_minute,
     )

@@ -173,8 +173,8 @@ class Settings(BaseModel):
     @field_validator("lease_seconds")
     @classmethod
     def _outlasts_a_hand_over(cls, value: int, known: ValidationInfo) -> int:
-        if value < 3 * known.data.get("smtp_timeout_seconds", 0):
-            raise ValueError(f"at least three times {PREFIX}SMTP_TIMEOUT_SECONDS")
+        if value < 4 * known.data.get("smtp_timeout_seconds", 0):
+            raise ValueError(f"at least four times {PREFIX}SMTP_TIMEOUT_SECONDS")
         return value
 
     @property

@@ -30,6 +30,8 @@ class SmtpServer:
         self.mails: list[ReceivedMail] = []
         #: connections made so far, open now, and the most at one time
         self.connections = self.open_connections = self.most_connections = 0
+        #: what clients came to, oldest first
+        self.stages: list[Stage] = []
         #: times `behaviour.mute_at` took hold
         self.muted = 0
         self._sessions: set[_Session] = set()
@@ -252,6 +254,7 @@ class _Session(SMTP):
         return f"250 2.0.0 Ok: queued as {self._connection:04X}{self._mails:04X}"
 
     async def _stage(self, stage: Stage) -> None:
+        self._owner.stages.append(stage)
         if self._owner.behaviour.drop_at == stage:
             self.cut()
             raise asyncio.CancelledError

@@ -77,3 +77,30 @@ def test_secrets_do_not_print() -> None:
     settings = load_settings(given(smtp_password="hunter22", database_url="postgresql://me:hunter22@host/name"))
     assert "hunter22" not in repr(settings)
     assert SECRET not in repr(settings)
+
+
+LEASE_TOO_SHORT = "PIXEL_LEASE_SECONDS: at least four times PIXEL_SMTP_TIMEOUT_SECONDS"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lease_seconds": "119"},
+        {"lease_seconds": "299", "smtp_timeout_seconds": "75"},
+        {"smtp_timeout_seconds": "76"},
+    ],
+    ids=["beside the usual timeout", "beside a long timeout", "the usual lease beside a long timeout"],
+)
+def test_a_lease_that_a_hand_over_may_outlast_is_refused(changes: dict[str, str]) -> None:
+    assert problems(given(**changes)) == [LEASE_TOO_SHORT]
+
+
+@pytest.mark.parametrize("changes", [{"lease_seconds": "120"}, {"smtp_timeout_seconds": "75"}])
+def test_a_lease_of_four_timeouts_is_enough(changes: dict[str, str]) -> None:
+    settings = load_settings(given(**changes))
+    assert settings.lease_seconds == 4 * settings.smtp_timeout_seconds
+
+
+def test_a_timeout_that_is_no_number_is_the_only_problem() -> None:
+    (line,) = problems(given(lease_seconds="1", smtp_timeout_seconds="soon"))
+    assert line.startswith("PIXEL_SMTP_TIMEOUT_SECONDS: ")

@@ -117,7 +117,7 @@ def _identity(url: URL) -> tuple[int, int] | None:
 
 
 #: No statement of ours takes long but a migration; one that waits for a stuck session must give its connection back.
-_BOUNDS = "SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '30s', true)"
+_BOUNDS = "SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '30s', true)"
 
 
 async def bound_waiting(connection: AsyncConnection) -> None:

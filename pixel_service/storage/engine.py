@@ -27,6 +27,7 @@ class Database:
     async def read(self) -> AsyncIterator[Connection]:
         """A consistent view within one statement; on SQLite within the whole block, and unable to write."""
         async with _named_failures(), self._reader.connect() as connection:
+            await bound_waiting(connection)
             yield connection
 
     @asynccontextmanager

@@ -65,8 +65,8 @@ class Policy:
     #: Where data is stored and processed, as receipts tell it: ISO 3166-1 alpha-2 codes, or ``EU``.
     data_locations: tuple[str, ...] = ("EU",)
     lease: timedelta = timedelta(minutes=5)
-    #: Connecting and one mail, each at its time limit.
-    slowest_hand_over: timedelta = timedelta(minutes=1)
+    #: A pooled connection that turns out dead, a new one, and the mail, each at its time limit.
+    slowest_hand_over: timedelta = timedelta(seconds=90)
     #: Mails handed over at the same time; the transport has as many connections.
     smtp_connections: int = 10
     #: At most so many by one process; 0 is no limit.

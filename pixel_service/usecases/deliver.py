@@ -144,6 +144,8 @@ async def _hand_over(ctx: Context, desk: Desk, held: _Held) -> _Ended | None:
             if not isinstance(letter, _Mail):
                 return _Ended(held=held, result=letter) if letter else None
             await _keep_pace(ctx, desk)
+            if ctx.clock() >= held.begin_before:
+                break
             outcome = await ctx.transport.send(letter.envelope)
             if not isinstance(outcome, Withheld):
                 return _ended(ctx, held, letter, outcome)

@@ -131,7 +131,7 @@ class Pipeline:
     async def delivered(self, send_id: str, count: int) -> None:
         """Until `count` mails of a send are with the relay."""
         delivery: dict[str, int] = {}
-        for _ in range(600):
+        for _ in range(2400):
             answer = await self.client.get(f"/v1/sends/{send_id}", headers=self._headers)
             delivery = answer.json()["delivery"]
             if delivery.get("sent", 0) >= count:

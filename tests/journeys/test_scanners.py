@@ -13,6 +13,7 @@ from tests.journeys.service import Process, serving
 from tests.smtp_server import SmtpServer
 
 TIMES = 100
+AT_ONCE = 20
 Dump = dict[str, list[tuple[object, ...]]]
 
 
@@ -46,8 +47,9 @@ async def test_fetching_every_link_of_every_mail_a_hundred_times_changes_nothing
                 # A pixel that is fetched is an open; that is what it is for. Asking for its head is not.
                 methods = ("HEAD",) if "/o/" in url else ("GET", "HEAD")
                 for method in methods:
-                    answers = await asyncio.gather(*(client.request(method, url) for _ in range(TIMES)))
-                    assert {answer.status_code for answer in answers} == {200}, (method, urlsplit(url).path[:3])
+                    for _ in range(TIMES // AT_ONCE):
+                        answers = await asyncio.gather(*(client.request(method, url) for _ in range(AT_ONCE)))
+                        assert {answer.status_code for answer in answers} == {200}, (method, urlsplit(url).path[:3])
             assert await dump(database_url) == before
 
 

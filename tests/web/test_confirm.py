@@ -251,8 +251,9 @@ async def test_an_expired_link_confirms_nothing_and_offers_a_new_mail(
 ) -> None:
     person, link = await asked(ctx)
     clock.move(timedelta(days=7))
-    late = await visitor.post(link, data={"newsletter-blog": "yes"})
-    assert late.status_code == 410
+    read, late = await visitor.get(link), await visitor.post(link, data={"newsletter-blog": "yes"})
+    assert [read.status_code, late.status_code] == [410, 410]
+    assert form(read.text).action == form(late.text).action
     assert (await states_of(ctx, person))[BLOG] is State.REQUESTED
 
     again = await visitor.post(form(late.text).action)
@@ -262,6 +263,19 @@ async def test_an_expired_link_confirms_nothing_and_offers_a_new_mail(
     assert fresh != link
     assert (await visitor.post(fresh, data={"newsletter-blog": "yes"})).status_code == 200
     assert (await states_of(ctx, person))[BLOG] is State.GIVEN
+
+
+async def test_an_expired_link_that_was_confirmed_leads_nowhere_any_more(
+    visitor: AsyncClient, ctx: Context, clock: Clock
+) -> None:
+    _, link = await asked(ctx)
+    await visitor.post(link, data={"newsletter-blog": "yes"})
+    clock.move(timedelta(days=7))
+    before = await dump(ctx.db)
+    for answer in (await visitor.get(link), await visitor.post(link, data={"newsletter-blog": "yes"})):
+        assert (answer.status_code, "/p/" in answer.text) == (404, False)
+    await visitor.post(f"{link}/resend")
+    assert await dump(ctx.db) == before
 
 
 async def test_asking_for_a_new_mail_is_limited_and_says_nothing(

@@ -92,9 +92,12 @@ def _repeated_name(body: bytes) -> str | None:
     repeated: list[str] = []
 
     def check(pairs: list[tuple[str, object]]) -> None:
-        names = [name for name, _ in pairs]
-        if len(set(names)) != len(names):
-            repeated.append(next(name for name in names if names.count(name) > 1))
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                repeated.append(name)
+                return
+            seen.add(name)
 
     json.loads(body, object_pairs_hook=check)
     return repeated[0] if repeated else None

@@ -126,6 +126,7 @@ def terms_of(settings: Settings) -> Terms:
         keep_audit=Span(settings.keep_audit_days, Unit.DAYS),
         keep_webhooks=Span(settings.keep_webhooks_days, Unit.DAYS),
         keep_requests=Span(settings.keep_requests_days, Unit.DAYS),
+        keep_journal=Span(settings.keep_journal_days, Unit.DAYS),
     )
 
 

@@ -42,6 +42,7 @@ def terms(**changes: object) -> Terms:
         "keep_audit": 1095,
         "keep_webhooks": 180,
         "keep_requests": 1095,
+        "keep_journal": 90,
     }
     spans = {name: Span(number, Unit.DAYS) for name, number in days.items()}
     fixed = {

@@ -66,6 +66,7 @@ class Terms:
     keep_audit: Span
     keep_webhooks: Span
     keep_requests: Span
+    keep_journal: Span
     session_life: Span = Span(SESSION_LIFE // timedelta(hours=1), Unit.HOURS)
 
     def say(self, words: NullTranslations) -> Mapping[str, str]:
@@ -135,7 +136,8 @@ ENTRIES: Mapping[DataClass, Entry] = {
         legal_basis="Our duty to prove consent (Art. 7(1) GDPR) and our legitimate interest in defending ourselves "
         "(Art. 6(1)(f), Art. 17(3)(e) GDPR).",
         kept="Also after a withdrawal: for %(keep_evidence)s, counted from the end of the year of the last "
-        "e-mail or of your last act. After that only check sums are left.",
+        "e-mail or of your last act. After that only check sums are left. Apart from it lies a list of withdrawals, restrictions "
+        "and erasures, without names and addresses, for %(keep_journal)s: no backup brings back what you ended.",
     ),
     DataClass.ERASED: Entry(
         name="Erased addresses",

@@ -18,8 +18,6 @@ from pixel_service.usecases.context import Context
 
 #: ``consent-record.schema.json``, ``consent-record.shacl.ttl``, ``consent-record.context.json``.
 SCHEMAS = Path(__file__).parents[1] / "schemas"
-#: What the wording of open tracking and the notice promise: six months at most.
-_OPENS_KEPT = "P6M"
 #: Persons read at a time.
 _PAGE = 200
 
@@ -37,7 +35,7 @@ def practice_of(ctx: Context) -> Practice:
         locations=ctx.policy.data_locations,
         withdraw_address=ctx.policy.unsubscribe_address,
         confirm_within=ctx.policy.confirm_within,
-        opens_kept=_OPENS_KEPT,
+        opens_kept=f"P{ctx.policy.keep.opens.days}D",
         processors=ctx.catalogue.processors,
         language=ctx.catalogue.language(ctx.policy.default_language),
     )

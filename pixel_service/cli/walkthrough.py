@@ -125,6 +125,11 @@ def story(places: Places) -> str:
         (f"See the open: log in as {ADMIN} with the password {places.password}", [f"{places.service}/console/"]),
         ("Withdraw by any link at the end of the newsletter", [places.inbox]),
         ("Look at the report again: the open is gone", [f"{places.service}/console/"]),
+        ("Prove it: the whole evidence for the address you signed up with", [f"{places.service}/console/evidence"]),
+        (
+            "See, correct, take along or erase all that is held of you, by a link in the inbox",
+            [f"{places.service}/privacy/request"],
+        ),
     )
     lines = [f"\n{_strong('pixel-service')} runs at {places.service}, the inbox at {places.inbox}\n"]
     for number, (what, shown) in enumerate(steps, 1):

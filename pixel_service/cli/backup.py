@@ -116,9 +116,20 @@ def _tell(restored: "Restored") -> None:
         typer.echo(f"  {act.value}: {number}")
     typer.echo(f"  of people the backup does not know: {restored.strangers}")
     typer.echo(f"  waiting mails that may have been sent since, cancelled: {restored.cancelled}")
+    typer.echo(f"  webhook endpoints disabled: {restored.endpoints}")
     typer.echo(f"The ledger verifies: {restored.proof.entries} entries. Head: {restored.proof.head}")
     typer.echo(
         "API keys that were revoked and colleagues who were disabled since the backup work again: look at both lists."
+    )
+    if restored.endpoints:
+        typer.echo(
+            "Webhook endpoints stay disabled, because some may have been since: add those that are still right anew "
+            "with `pixel-service webhook add`, and give their processors the new secrets. What still waited for them "
+            "is lost."
+        )
+    typer.echo(
+        "Lost since the backup: new requests by right and what was still open of them, corrected details, and lines of "
+        "the audit log. Enter letters again with `pixel-service person note`."
     )
 
 

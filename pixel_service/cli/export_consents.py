@@ -3,20 +3,24 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from pixel_service.cli.running import in_context
+from pixel_service.cli.running import caller, in_context, private_file, stated
 
 if TYPE_CHECKING:
     from pixel_service.usecases.context import Context
 
 
 def export_consents(
-    out: Annotated[Path | None, typer.Option(help="File to write; without it, the records go to stdout.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; it goes into the audit log.", callback=stated)],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to write, never an existing file; without it, to stdout.", dir_okay=False),
+    ] = None,
 ) -> None:
     """Write every consent record as JSON-LD, one per line. Persons are opaque ids; no address leaves the service."""
     from rich.console import Console
@@ -29,7 +33,7 @@ def export_consents(
         async def run(ctx: "Context") -> int:
             task = progress.add_task("Exporting", total=await receipts.count_subjects(ctx))
             written = 0
-            async for record in receipts.all_records(ctx):
+            async for record in receipts.export(ctx, by=caller(), reason=reason):
                 if record is not None:
                     file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
                     written += 1
@@ -42,17 +46,16 @@ def export_consents(
 
 @contextmanager
 def _target(out: Path | None) -> Iterator[TextIO]:
-    """A file appears under its name only when it is whole."""
+    """A file stays only when it is whole."""
     if out is None:
         yield sys.stdout
         return
-    unfinished = out.with_name(f"{out.name}.part")
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
+        with private_file(out) as file, ExitStack() as unless_whole:
+            unless_whole.callback(out.unlink)
             yield file
-        unfinished.replace(out)
+            file.flush()
+            unless_whole.pop_all()
     except OSError as error:
         typer.echo(f"Error: {out}: {error.strerror}", err=True)
         raise typer.Exit(1) from None
-    finally:
-        unfinished.unlink(missing_ok=True)

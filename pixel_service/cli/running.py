@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 import typer
 
 from pixel_service.domain.errors import PixelServiceError
+from pixel_service.domain.rights import NO_ADDRESS, names_address
 
 if TYPE_CHECKING:
     from pixel_service.settings import Settings
@@ -74,6 +75,8 @@ def stated(reason: str) -> str:
     """A reason must say something: it is what the audit log will be asked for."""
     if not reason.strip() or len(reason) > MOST_REASON:
         raise typer.BadParameter(f"1 to {MOST_REASON} characters")
+    if names_address(reason):
+        raise typer.BadParameter(NO_ADDRESS)
     return reason.strip()
 
 

@@ -43,6 +43,8 @@ SEES_PERSONS = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN})
 class Scope(StrEnum):
     SEND = "send"
     REPORT = "report"
+    #: Withdraw for a person who said so elsewhere.
+    CONSENT = "consent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

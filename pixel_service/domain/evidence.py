@@ -48,6 +48,8 @@ class ReadMail:
     text: str
     #: Whether the ledger names exactly these bytes.
     in_ledger: bool
+    #: Whether its confirmation link has not expired: until then, whoever has the bytes can act for the person.
+    link_lives: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,5 @@
-"""The proof as data: everything the readable document says, for programs and archives, and the mails byte by byte."""
+"""The proof as data: everything the readable document says, for programs and archives, and the mails byte by byte as soon
+as their links have expired."""
 
 from base64 import b64encode
 from dataclasses import asdict
@@ -68,7 +69,8 @@ def _mail(mail: ReadMail) -> Record:
         "text": mail.text,
         "sha256": mail.sent.hash,
         "in_ledger": mail.in_ledger,
-        "source_base64": b64encode(mail.sent.data).decode(),
+        "source_base64": None if mail.link_lives else b64encode(mail.sent.data).decode(),
+        "source_withheld": "until its confirmation link has expired" if mail.link_lives else None,
     }
 
 

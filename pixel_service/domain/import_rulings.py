@@ -1,6 +1,7 @@
 """What an import may not do, though its row is proven: overrule a person, or keep a text that is none (E9)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from pixel_service.domain.consent import Event, State, decide
 from pixel_service.domain.evidence import TextKey
@@ -18,6 +19,8 @@ class OnRecord:
     restricted: bool = False
     objected: bool = False
     state: State = State.UNKNOWN
+    #: When they last withdrew or objected to anything that they have not agreed to again.
+    said_no_at: datetime | None = None
     #: That state comes from this very import.
     from_this_file: bool = False
 
@@ -25,7 +28,10 @@ class OnRecord:
 def judge(one: ImportRow, known: OnRecord) -> Rejected | None:
     """None for a row that is imported. What the person said here stands above every file."""
     if known.erased:
-        code, reason = Code.ERASED, "the person had their data erased, or gave up this address"
+        code = Code.ERASED
+        reason = (
+            "the person had their data erased, gave up this address, or ended what a restored backup does not know of"
+        )
     elif known.restricted:
         code, reason = Code.RESTRICTED, "the person restricted the use of their data"
     elif known.objected:
@@ -34,6 +40,8 @@ def judge(one: ImportRow, known: OnRecord) -> Rejected | None:
         code, reason = Code.DUPLICATE, "this address and purpose stand further up in the file"
     elif decide(known.state, Event.IMPORT).act is None:
         code, reason = Code.ON_RECORD, "a choice is on record"
+    elif known.said_no_at is not None and known.said_no_at > one.confirmed_at:
+        code, reason = Code.WITHDREW_SINCE, "the person withdrew consent after this one was confirmed"
     else:
         return None
     return Rejected(

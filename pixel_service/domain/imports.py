@@ -57,6 +57,7 @@ class Code(StrEnum):
     LAPSED = "lapsed"
     DUPLICATE = "duplicate"
     ON_RECORD = "choice_on_record"
+    WITHDREW_SINCE = "withdrew_since"
     RESTRICTED = "restricted"
     OBJECTED = "objected"
     ERASED = "erased"

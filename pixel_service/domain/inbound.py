@@ -22,6 +22,12 @@ MAX_SUBJECT = 200
 
 _TOKEN = re.compile(r"[a-z2-7]{40,300}")
 _IDENTITY = re.compile(r"[a-z2-7]{26}")
+#: A link or an id of ours, and one that mail programs broke into short pieces, quoted-printable and quotation marks included.
+_SECRET = re.compile(r"[a-z2-7]{26,}")
+_BROKEN_SECRET = re.compile(r"[a-z2-7](?:(?:=?[ \t]*\n[ \t>|]*)?[a-z2-7]){25,}")
+#: Characters of a secret that stay, to compare two by eye; at least 90 bits of each are gone.
+_SHOWN = 8
+_DIGIT = re.compile(r"[2-7]")
 #: A subject that answers or forwards is ours, not the sender's words.
 _ANSWER = re.compile(r"\s*(re|aw|antw|antwort|wg|fw|fwd|sv|vs)\s*(\[\d+\])?\s*:", re.IGNORECASE)
 _MACHINE_PRECEDENCE = frozenset({"bulk", "junk", "list", "auto_reply"})
@@ -65,15 +71,26 @@ class Parsed:
     broken: bool = False
 
     @property
-    def fingerprint(self) -> str:
-        """One for each mail, however often and by whichever way it is delivered."""
-        told_apart = (self.message_id, self.sender, self.date, self.subject, self.text)
-        return hashlib.sha256("\0".join(told_apart).encode()).hexdigest()
+    def heading(self) -> str:
+        """The subject, as the operator's list shows it."""
+        return _without_secrets(self.subject)
 
     @property
     def excerpt(self) -> str:
-        """What the operator's list shows of it."""
-        return self.text.strip()[:MAX_EXCERPT]
+        """What the operator's list shows of the text."""
+        return _without_secrets(self.text.strip())[:MAX_EXCERPT]
+
+
+def _without_secrets(text: str) -> str:
+    """Who answers a mail of ours quotes its links: whoever reads the answer must not be able to open that person's pages.
+
+    Words at the ends of two lines are no secret; one that is broken into pieces tells itself by a digit."""
+    shortened = _SECRET.sub(lambda found: _short(found[0]), text)
+    return _BROKEN_SECRET.sub(lambda found: _short(found[0]) if _DIGIT.search(found[0]) else found[0], shortened)
+
+
+def _short(secret: str) -> str:
+    return f"{secret[:_SHOWN]}…"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +139,14 @@ class Unclear:
 
 
 Verdict = Unsubscribe | RemoveMe | BounceLater | AutoReply | Unclear
+
+
+def fingerprint(mail: Parsed, verdict: Verdict) -> str:
+    """One for each mail and each link it carries, however often and by whichever way it is delivered. Mails that programs
+    send to ``stop+token@`` for two people may differ in nothing but that link."""
+    link = verdict.token if isinstance(verdict, Unsubscribe) else ""
+    told_apart = (mail.message_id, mail.sender, mail.date, mail.subject, mail.text, link)
+    return hashlib.sha256("\0".join(told_apart).encode()).hexdigest()
 
 
 def classify(mail: Parsed, own: Own) -> Verdict:

@@ -1,7 +1,7 @@
 """The journal of withdrawals: what a restored backup does not know and must be told again (Q5). Lines of text, pure.
 
 JSON lines in a file of its own, apart from the database: a heading that names the journal, then numbered lines with opaque
-ids only. A line is written before its transaction commits, so a line without its act is possible (the person asked for it
+ids and keyed hashes only. A line is written before its transaction commits, so a line without its act is possible (the person asked for it
 and was told that it failed); an act without its line is not.
 """
 
@@ -50,6 +50,9 @@ class Note:
     purposes: tuple[Purpose, ...]
     #: The ledger's newest entry at that moment; for a reader, nothing is decided by it.
     seq: int
+    #: The address that no import may bring back where the backup does not know it, as `erased_addresses` keeps it. None:
+    #: the act keeps nobody out.
+    address_hash: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,7 @@ def read_line(text: str) -> Line:
             subscriber_id=SubscriberId(str(values["subscriber_id"])),
             purposes=tuple(Purpose(str(purpose)) for purpose in values["purposes"]),
             seq=int(values["seq"]),
+            address_hash=None if values["address_hash"] is None else str(values["address_hash"]),
         )
         return Line(number=int(values["n"]), note=note)
     except (ValueError, TypeError, KeyError):

@@ -141,7 +141,8 @@ ENTRIES: Mapping[DataClass, Entry] = {
     ),
     DataClass.ERASED: Entry(
         name="Erased addresses",
-        purpose="So that nobody who had their data erased, or gave up an address, gets into our lists again by an import.",
+        purpose="So that nobody who had their data erased, gave up an address, or ended what a restored backup does not "
+        "know of, gets into our lists again by an import.",
         legal_basis="Our duty to see that an erasure lasts (Art. 6(1)(c), Art. 17, Art. 25 GDPR).",
         kept="For good, unless you sign up again: then it goes.",
     ),

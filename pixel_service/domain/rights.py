@@ -19,6 +19,15 @@ ChangeId = NewType("ChangeId", str)
 MOST_NOTE = 500
 
 
+#: Said to a colleague whose reason names an address.
+NO_ADDRESS = "name no address here; the person is noted by number"
+
+
+def names_address(reason: str) -> bool:
+    """Reasons stay on record after the person is erased, so they must not name anybody."""
+    return "@" in reason
+
+
 class RightsRequestKind(StrEnum):
     ACCESS = "access"
     RECTIFICATION = "rectification"

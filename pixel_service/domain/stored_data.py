@@ -229,7 +229,7 @@ STORED: Mapping[str, tuple[Held, ...]] = {
     "erased_addresses": (
         Held(
             DataClass.ERASED,
-            "a keyed check sum of your address, from which nobody can read it, and when we erased your data or you gave up the address",
+            "a keyed check sum of your address, from which nobody can read it, and when we erased your data, or you gave up the address or ended what a restored backup does not know of",
             "address_hash erased_at",
         ),
     ),

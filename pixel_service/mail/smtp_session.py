@@ -118,7 +118,7 @@ class SmtpSession:
         if code != 354:
             return self._refusal(code, reply)
         code, reply = await self._write(mail.content)
-        return Accepted(reply) if code == 250 else self._refusal(code, reply)
+        return Accepted(f"{code} {reply}") if code == 250 else self._refusal(code, reply)
 
     def _mail_options(self, mail: WireMail) -> list[bytes]:
         options = []

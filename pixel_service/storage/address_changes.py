@@ -58,6 +58,20 @@ async def confirmed_of(connection: Connection, subscriber_id: SubscriberId) -> t
     return tuple(one for one in await of_person(connection, subscriber_id) if one.confirmed_at)
 
 
+async def moved_from(connection: Connection, address: Address) -> SubscriberId | None:
+    """Who gave this address up last, by a change that was confirmed."""
+    # As `Address.key` makes one of two spellings: a local part is ASCII, a normalised domain is lower-case already.
+    same = func.lower(address_changes.c.previous_address) == address.normalised.lower()
+    found = await connection.execute(
+        select(address_changes.c.subscriber_id)
+        .where(same, address_changes.c.confirmed_at.is_not(None))
+        .order_by(address_changes.c.confirmed_at.desc(), address_changes.c.change_id.desc())
+        .limit(1)
+    )
+    one = found.scalar_one_or_none()
+    return SubscriberId(one) if one else None
+
+
 def _change_of(row: Row[Any]) -> AddressChange:
     return AddressChange(
         change_id=ChangeId(row.change_id),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from pixel_service.domain.consent import Act, Event, Purpose, State, decide
 from pixel_service.domain.ledger import Content, Draft
@@ -155,6 +155,20 @@ async def consents_of_all(
         )
         for row in rows
     }
+
+
+async def said_no_at(connection: Connection, subscriber_ids: Iterable[SubscriberId]) -> dict[SubscriberId, datetime]:
+    """When each of a batch of people last withdrew or objected to what they have not agreed to again; without those who
+    did not."""
+    rows = await connection.execute(
+        select(consents.c.subscriber_id, func.max(consents.c.decided_at).label("at"))
+        .where(
+            consents.c.subscriber_id.in_(tuple(subscriber_ids)),
+            consents.c.state.in_((State.WITHDRAWN.value, State.OBJECTED.value)),
+        )
+        .group_by(consents.c.subscriber_id)
+    )
+    return {SubscriberId(row.subscriber_id): row.at for row in rows}
 
 
 async def all_states(connection: Connection) -> dict[tuple[SubscriberId, Purpose], State]:

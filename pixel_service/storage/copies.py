@@ -68,7 +68,7 @@ def _copy_sqlite(source: sqlite3.Connection, path: Path) -> None:
 @asynccontextmanager
 async def _postgresql_snapshot(db: Database) -> AsyncIterator[CopyTo]:
     async with db.read() as connection:
-        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        # Lives as long as this transaction, whose own isolation does not matter to it: pg_dump has one that does.
         name = (await connection.execute(text("SELECT pg_export_snapshot()"))).scalar_one()
 
         async def copy_to(path: Path) -> None:

@@ -81,10 +81,13 @@ async def last_heard_of(connection: Connection, subscriber_id: SubscriberId) -> 
     return max((one for one in found if one is not None), default=None)
 
 
-async def forget_notes(connection: Connection, subscriber_id: SubscriberId) -> None:
-    """What colleagues wrote beside a person's requests; that there were requests stays on record (R10)."""
+async def end_requests(connection: Connection, subscriber_id: SubscriberId, *, at: datetime) -> None:
+    """Nobody is left to be answered, and what colleagues wrote beside the requests goes; that there were requests stays on
+    record (R10)."""
+    theirs = rights_requests.c.subscriber_id == subscriber_id
+    await connection.execute(update(rights_requests).where(theirs).values(note=""))
     await connection.execute(
-        update(rights_requests).where(rights_requests.c.subscriber_id == subscriber_id).values(note="")
+        update(rights_requests).where(theirs, rights_requests.c.done_at.is_(None)).values(done_at=at)
     )
 
 

@@ -3,6 +3,7 @@
 Not here: what they ask for (domain/inbound.py), and the mails we send (messages.py).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,13 +12,17 @@ from typing import NewType
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from pixel_service.domain.address import Address
 from pixel_service.domain.consent import Purpose
 from pixel_service.domain.messages import MessageId, SubscriberId
 from pixel_service.storage.engine import Connection
+from pixel_service.storage.mentions import named_in
 from pixel_service.storage.schema import inbound_mails, inbound_unclear, messages
 
 InboundId = NewType("InboundId", str)
 _OPEN, _DONE = "open", "done"
+#: Where an address stood. No longer than any address, so that every column still holds it.
+_STRUCK = "[…]"
 
 
 async def note(connection: Connection, fingerprint: str, *, at: datetime, verdict: str) -> bool:
@@ -112,13 +117,17 @@ async def open_mails(connection: Connection, *, limit: int) -> tuple[list[Unclea
     ], int(number.scalar_one())
 
 
-async def finish(connection: Connection, inbound_id: InboundId, *, at: datetime, by: str) -> str | None:
-    """Take a mail off the list; returns its own Message-ID. None when it is not on the list, or no longer."""
+async def finish(
+    connection: Connection, inbound_id: InboundId, *, at: datetime, by: str, about: SubscriberId | None = None
+) -> str | None:
+    """Take a mail off the list; returns its own Message-ID. None when it is not on the list, or no longer. `about` is whom
+    it was decided on, whoever wrote it: the mail is theirs from then on."""
+    whose = {"subscriber_id": about} if about else {}
     row = (
         await connection.execute(
             update(inbound_unclear)
             .where(inbound_unclear.c.inbound_id == inbound_id, inbound_unclear.c.state == _OPEN)
-            .values(state=_DONE, done_at=at, done_by=by)
+            .values(state=_DONE, done_at=at, done_by=by, **whose)
             .returning(inbound_unclear.c.message_id_header)
         )
     ).first()
@@ -145,6 +154,33 @@ async def erase_of(connection: Connection, subscriber_id: SubscriberId, address_
         )
     )
     return gone.rowcount
+
+
+async def strike_out(connection: Connection, address: Address) -> None:
+    """An address in letters of others. An open letter loses the address only, for somebody has to answer the rest; of one
+    that is settled nothing is left to read."""
+    query = (
+        select(inbound_unclear)
+        .where(or_(named_in(inbound_unclear.c.subject, address), named_in(inbound_unclear.c.excerpt, address)))
+        .order_by(inbound_unclear.c.inbound_id)
+        .with_for_update(skip_locked=True)
+    )
+    pattern = _pattern(address)
+    for row in (await connection.execute(query)).all():
+        struck = {name: pattern.sub(_STRUCK, getattr(row, name)) for name in ("subject", "excerpt")}
+        if struck == {"subject": row.subject, "excerpt": row.excerpt}:
+            continue
+        await connection.execute(
+            update(inbound_unclear)
+            .where(inbound_unclear.c.inbound_id == row.inbound_id)
+            .values(struck if row.state == _OPEN else dict.fromkeys(struck, ""))
+        )
+
+
+def _pattern(address: Address) -> re.Pattern[str]:
+    """Not the end of a longer local part, which is somebody else's."""
+    spellings = "|".join(re.escape(one) for one in sorted({address.key, address.normalised}))
+    return re.compile(rf"(?<!\w)(?<!\w[.+-])(?:{spellings})(?!\w)", re.IGNORECASE)
 
 
 async def forget_before(connection: Connection, *, noted_before: datetime, done_before: datetime, limit: int) -> int:

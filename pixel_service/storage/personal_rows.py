@@ -98,7 +98,9 @@ OF_NOBODY: Mapping[str, str] = {
     "sessions": "log-ins of colleagues",
     "login_failures": "log-ins of colleagues",
     "inbound_mails": "a check sum of a mail, which leads to nobody (Art. 11 GDPR)",
-    "sends": "numbers of mails and ledger entries in the order of a request; both stand in tables of their own",
+    "sends": "numbers of mails and ledger entries in the order of a request; both stand in tables of their own. What a send"
+    " says goes with its last mail when somebody is erased",
+    "audience_rulings": "numbers of mails and ledger entries in the order of a walk, as in `sends`",
     "sealed_evidence": "of erased people, who have no row to start from; opened with a logged reason only",
     "erased_addresses": "of erased people; a keyed hash leads back to nobody",
 }

@@ -100,9 +100,11 @@ async def counts(connection: Connection, subscriber_id: SubscriberId) -> Counts:
 
 
 def wrote(person: Holder) -> ColumnElement[bool]:
-    """Letters of a person: matched when they came in, or sent from the address on record."""
+    """Letters of a person: matched when they came in or decided on them, or sent from the address on record."""
+    # By key: a domain beyond ASCII is written in two ways.
+    key = select(subscribers.c.address_key).where(subscribers.c.subscriber_id == person.subscriber_id)
     return or_(
-        inbound_unclear.c.subscriber_id == person.subscriber_id, inbound_unclear.c.sender == person.address.lower()
+        inbound_unclear.c.subscriber_id == person.subscriber_id, inbound_unclear.c.sender == key.scalar_subquery()
     )
 
 

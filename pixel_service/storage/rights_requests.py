@@ -27,14 +27,15 @@ async def add(connection: Connection, request: RightsRequest) -> None:
 
 
 async def finish_open(
-    connection: Connection, subscriber_id: SubscriberId, kind: RightsRequestKind, *, at: datetime
+    connection: Connection, subscriber_id: SubscriberId, kind: RightsRequestKind, *, asked_by: datetime, at: datetime
 ) -> int:
-    """Close what the person asked for before and was just done; returns how many requests that were."""
+    """Close what the person asked for until `asked_by` and was just done; returns how many requests that were."""
     changed = await connection.execute(
         update(rights_requests)
         .where(
             rights_requests.c.subscriber_id == subscriber_id,
             rights_requests.c.kind == kind.value,
+            rights_requests.c.asked_at <= asked_by,
             rights_requests.c.done_at.is_(None),
         )
         .values(done_at=at)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pixel_service.domain.address import Address
@@ -14,6 +14,9 @@ from pixel_service.domain.messages import CampaignId, Reason, SendId, Status, Su
 from pixel_service.domain.sends import JsonValue
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.schema import campaigns, messages, sends, subscribers
+
+#: The content of a send once nothing is left to be said.
+_NOTHING: Mapping[str, object] = {"subject": None, "template": None, "html": None, "text": None, "variables": {}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +223,24 @@ async def advance(connection: Connection, send_id: SendId, progress: Progress) -
     if progress.results is not None:
         values["results"] = progress.results
     await connection.execute(update(sends).where(sends.c.send_id == send_id).values(**values))
+
+
+async def forget_contents(connection: Connection) -> None:
+    """Of sends that are decided and have no mail left: nobody needs what they said, which may name who was erased. Whoever
+    holds such a row deletes it."""
+    said = (sends.c.content["template"], sends.c.content["html"])
+    found = (
+        select(sends.c.send_id)
+        .where(
+            sends.c.expanded_at.is_not(None),
+            ~exists().where(messages.c.send_id == sends.c.send_id),
+            or_(*(one.as_string().is_not(None) for one in said)),
+        )
+        .order_by(sends.c.send_id)
+        .with_for_update(skip_locked=True)
+    )
+    forgotten = (await connection.execute(found)).scalars().all()
+    await connection.execute(update(sends).where(sends.c.send_id.in_(forgotten)).values(content=dict(_NOTHING)))
 
 
 async def delivery_counts(connection: Connection, send_id: SendId) -> dict[Status, int]:

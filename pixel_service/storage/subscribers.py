@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from pixel_service.domain.address import Address
 from pixel_service.domain.messages import SubscriberId
@@ -114,13 +115,20 @@ async def correct(connection: Connection, subscriber_id: SubscriberId, profile: 
     await connection.execute(update(subscribers).where(subscribers.c.subscriber_id == subscriber_id).values(**values))
 
 
-async def move(connection: Connection, subscriber_id: SubscriberId, address: Address) -> None:
-    """Nobody else may have it: the caller holds `dialect.lock_ledger`, as all do who put people on record, and looked."""
-    await connection.execute(
+async def move(connection: Connection, subscriber_id: SubscriberId, address: Address) -> bool:
+    """False where somebody else has it. The caller holds `dialect.lock_ledger`, as do all who put people on record but the
+    service mails, whose batches would hold up every sign-up: one of theirs may come in after the caller looked."""
+    moved = (
         update(subscribers)
         .where(subscribers.c.subscriber_id == subscriber_id)
         .values(address=address.normalised, address_key=address.key)
     )
+    try:
+        async with connection.begin_nested():
+            await connection.execute(moved)
+    except IntegrityError:
+        return False
+    return True
 
 
 async def set_restricted(connection: Connection, subscriber_id: SubscriberId, *, at: datetime | None) -> None:

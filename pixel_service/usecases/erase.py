@@ -1,9 +1,10 @@
 """Erasure: a person is gone, and only what the law lets a sender keep is left, locked away (R3, R12, W4, E3).
 
-What must hold when it commits: no table names the person any more. The ledger keeps hashes, so its chain verifies; the
-proof of consent is sealed until its period ends; a keyed hash of the address keeps imports from bringing the person back.
-Requests by right and the audit log keep an opaque id. Nothing is mailed afterwards: waiting mails are gone, a worker that
-holds one finds it gone when it looks again, and the answer to one that had already left is recorded nowhere.
+What must hold when it commits: no table names the person any more, nor what others asked for and wrote or what relays
+answered them. The ledger keeps hashes, so its chain verifies; the proof of consent is sealed until its period ends; a keyed
+hash of the address keeps imports from bringing the person back. Requests by right and the audit log keep an opaque id.
+Nothing is mailed afterwards, whoever asked for it: waiting mails are gone, a worker that holds one finds it gone when it looks
+again, and the answer to one that had already left is recorded nowhere.
 """
 
 from collections.abc import Mapping
@@ -22,9 +23,10 @@ from pixel_service.storage import (
     erasure,
     inbound,
     ledger,
-    messages,
+    mentions,
     retention,
     scrub,
+    sends,
     subscribers,
     unconfirmed,
 )
@@ -70,7 +72,7 @@ async def _erase(ctx: Context, connection: Connection, person: Subscriber, asked
     purposes = sorted({*await consent.consents_of(connection, subscriber_id), TRACKING_OPENS})
     await record_all(ctx, connection, subscriber_id, purposes, Event.ERASE, {"source": asked.source.value})
     # Consent, mails, person: the order of everybody who queues or delivers.
-    await messages.hold_all_of(connection, subscriber_id)
+    named_by_others = await mentions.hold_mails(connection, subscriber_id, address)
     await subscribers.hold_to_erase(connection, subscriber_id)
     for one in await unconfirmed.of_person(connection, subscriber_id):
         await unconfirmed.erase(connection, one)
@@ -79,13 +81,16 @@ async def _erase(ctx: Context, connection: Connection, person: Subscriber, asked
         label = Label(subscriber_id=subscriber_id, address_hash=address_hash, sealed_at=now, ends_at=ends_at)
         await sealing.seal(ctx, connection, label, person.address)
     written = await inbound.erase_of(connection, subscriber_id, address.key)
+    await inbound.strike_out(connection, address)
+    await mentions.forget(connection, address, named_by_others)
     rows = await retention.forget(connection, [subscriber_id], spare=_STAYS)
+    await sends.forget_contents(connection)
     await erasure.note_address(connection, address_hash, at=now)
     await note_request(ctx, connection, subscriber_id, RightsRequestKind.ERASURE, asked, done=True)
-    await erasure.forget_notes(connection, subscriber_id)
+    await erasure.end_requests(connection, subscriber_id, at=now)
     await announce(ctx, connection, about(ctx, WebhookEvent.ERASED, person))
     await scrub.ask(connection, scrub.Scope.PERSON)
-    await journal.note(ctx, connection, Noted.ERASED, subscriber_id)
+    await journal.note(ctx, connection, Noted.ERASED, subscriber_id, address=address)
     return Erasure(
         subscriber_id=subscriber_id,
         language=person.language,

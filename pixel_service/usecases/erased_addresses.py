@@ -1,4 +1,5 @@
-"""Which addresses were erased, known only by a keyed hash (E9, R12): no import may bring such a person back."""
+"""Which addresses were erased, given up, or left by people a restored backup does not know, by a keyed hash only (E9, R12,
+Q5): no import may bring such a person back."""
 
 import hashlib
 import hmac

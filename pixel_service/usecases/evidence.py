@@ -23,6 +23,7 @@ from pixel_service.domain.evidence import (
 from pixel_service.domain.ledger import Entry
 from pixel_service.domain.messages import SubscriberId
 from pixel_service.domain.rights import AddressChange
+from pixel_service.domain.tokens import Link
 from pixel_service.mail.read_back import read_back
 from pixel_service.storage import address_changes, audit, checkpoints, evidence, ledger, subscribers
 from pixel_service.storage.audit import Look
@@ -35,7 +36,7 @@ from pixel_service.usecases.context import Context
 #: In the audit log.
 ACT = "evidence"
 #: Whoever reads the proof must not be able to press the person's button.
-_CONFIRM_LINK = re.compile(r"(/c/[a-z2-7]{8})[a-z2-7]+")
+_CONFIRM_LINK = re.compile(r"(/c/)([a-z2-7]{8})([a-z2-7]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +49,24 @@ class Inquiry:
 
 
 async def gather(ctx: Context, inquiry: Inquiry) -> Evidence | None:
-    """What proves the consents of this address, sealed evidence too. None for an address that is not on record; that somebody asked is on record all the same. A write transaction,
-    because no look may go without its row in the audit log."""
-    key = inquiry.address.key
+    """What proves the consents of this address, sealed evidence too. None for an address that nobody has or had; that
+    somebody asked is on record all the same. A write transaction, because no look may go without its row in the audit log."""
     async with ctx.db.write() as connection:
-        known = (await subscribers.find(connection, [key])).get(key)
+        known = await whose(connection, inquiry.address)
         sealed = await sealing.find(ctx, connection, inquiry.address)
-        people = [*([known.subscriber_id] if known else ()), *(row.subscriber_id for row in sealed)]
+        people = [*([known] if known else ()), *(row.subscriber_id for row in sealed)]
         for subject in people or [keyed_hash(ctx, inquiry.address)]:
             look = Look(at=ctx.clock(), who=inquiry.by, act=ACT, subject=subject, reason=inquiry.reason)
             await audit.record(connection, look)
-        found = [await _evidence(ctx, connection, inquiry, known.subscriber_id)] if known else []
+        found = [await _evidence(ctx, connection, inquiry, known)] if known else []
         found += [await _unsealed(ctx, connection, inquiry, row) for row in sealed]
     return replace(found[0], earlier=tuple(found[1:])) if found else None
+
+
+async def whose(connection: Connection, address: Address) -> SubscriberId | None:
+    """Who has this address, or else who moved away from it last: it is the one that they wrote, and agreed, from."""
+    known = (await subscribers.find(connection, [address.key])).get(address.key)
+    return known.subscriber_id if known else await address_changes.moved_from(connection, address)
 
 
 def keyed_hash(ctx: Context, address: Address) -> str:
@@ -109,13 +115,21 @@ async def _put_together(ctx: Context, connection: Connection, inquiry: Inquiry, 
         by=inquiry.by,
         reason=inquiry.reason,
         purposes=prove(statements, await evidence.texts_of(connection, texts_named(statements))),
-        mails=tuple(_read(statements, mail) for mail in found.mails),
+        mails=tuple(_read(ctx, statements, mail) for mail in found.mails),
         moves=found.moves,
         chain=Chain(entries=head.seq, covered=await checkpoints.newest(connection), public_key=public_keys(ctx)[0]),
     )
 
 
-def _read(statements: list[Statement], mail: SentMail) -> ReadMail:
+def _read(ctx: Context, statements: list[Statement], mail: SentMail) -> ReadMail:
     headers, text = read_back(mail.data)
-    shortened = _CONFIRM_LINK.sub(r"\1…", text)
-    return ReadMail(sent=mail, headers=headers, text=shortened, in_ledger=names_mail(statements, mail))
+    links = [
+        ctx.tokens.read(Link.CONFIRM, "".join(found[1:]), now=ctx.clock()) for found in _CONFIRM_LINK.findall(text)
+    ]
+    return ReadMail(
+        sent=mail,
+        headers=headers,
+        text=_CONFIRM_LINK.sub(r"\1\2…", text),
+        in_ledger=names_mail(statements, mail),
+        link_lives=any(link is not None and not link.expired for link in links),
+    )

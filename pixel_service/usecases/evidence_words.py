@@ -38,6 +38,7 @@ WAYS: Mapping[str, str] = {
     "preferences_page": "on the preference page, reached by a link in a mail",
     "mail": "by e-mail",
     "operator": "by e-mail, letter or telephone, carried out by a colleague",
+    "api": "to another program of the sender, which passed it on",
     "privacy_page": "on the person's own page of rights, reached by a link in a mail",
     "restore": "before a backup was restored; carried out anew after it",
     "import": "by the import of a list with evidence for each person",

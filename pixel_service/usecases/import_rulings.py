@@ -104,11 +104,12 @@ def _refusal(one: ImportRow, on_record: Mapping[_ConsentKey, OnRecord], run: Run
 async def _on_record(
     ctx: Context, connection: Connection, rows: list[ImportRow], people: Mapping[str, Person], run: Run
 ) -> dict[_ConsentKey, OnRecord]:
-    """With five statements for all of them."""
+    """With six statements for all of them."""
     hashes = {one.address.key: address_hashes(ctx, one.address) for one in rows}
     erased = await imports.erased(connection, {one for found in hashes.values() for one in found})
     ids = {person.subscriber_id for person in people.values()}
     consents = await consent.consents_of_all(connection, ids, {one.purpose for one in rows})
+    said_no = await consent.said_no_at(connection, ids)
     ours = await imports.entries_of(connection, run.import_id, {one.ledger_seq for one in consents.values()})
     found: dict[_ConsentKey, OnRecord] = {}
     for one in rows:
@@ -119,6 +120,7 @@ async def _on_record(
             restricted=person is not None and person.restricted,
             objected=person is not None and person.objected,
             state=record.state if record else State.UNKNOWN,
+            said_no_at=said_no.get(person.subscriber_id) if person else None,
             from_this_file=record is not None and record.ledger_seq in ours,
         )
     return found

@@ -90,7 +90,7 @@ async def settle(
             person = await _person(connection, address)
             if person is None:
                 return NobodyKnown()
-        message_id = await inbound.finish(connection, inbound_id, at=ctx.clock(), by=user.user_id)
+        message_id = await inbound.finish(connection, inbound_id, at=ctx.clock(), by=user.user_id, about=person)
         if message_id is None:
             return NotWaiting()
         await _audit(ctx, connection, user, subject=person or inbound_id, reason=f"{decision.value} {inbound_id}")

@@ -7,6 +7,7 @@ Which journal a database writes to is on record in it: a second host with a file
 import asyncio
 from collections.abc import Collection
 
+from pixel_service.domain.address import Address
 from pixel_service.domain.consent import Purpose
 from pixel_service.domain.errors import JournalBroken
 from pixel_service.domain.journal import Note, Noted
@@ -16,6 +17,7 @@ from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.journal import Journal
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.erased_addresses import address_hashes
 
 _UNNAMED = "this database keeps a journal of withdrawals, name its file in PIXEL_JOURNAL_PATH"
 #: What an operator can do.
@@ -31,9 +33,11 @@ async def note(
     act: Noted,
     subscriber_id: SubscriberId,
     purposes: Collection[Purpose] = (),
+    address: Address | None = None,
 ) -> None:
     """Last before the commit. The lock makes the journal's order that of the ledger, and lets a backup know exactly
-    which lines it holds. Nothing where no journal is kept."""
+    which lines it holds. `address`: the one that no import may bring back after a restore. Nothing where no journal is
+    kept."""
     await lock_ledger(connection)
     bound = await journals.bound(connection)
     if bound is None:
@@ -41,7 +45,14 @@ async def note(
     if ctx.journal is None:
         raise JournalBroken(_UNNAMED)
     head = await ledger.head(connection)
-    line = Note(at=ctx.clock(), act=act, subscriber_id=subscriber_id, purposes=tuple(sorted(purposes)), seq=head.seq)
+    line = Note(
+        at=ctx.clock(),
+        act=act,
+        subscriber_id=subscriber_id,
+        purposes=tuple(sorted(purposes)),
+        seq=head.seq,
+        address_hash=address_hashes(ctx, address)[0] if address else None,
+    )
     await asyncio.to_thread(ctx.journal.append, bound, line)
 
 

@@ -85,6 +85,9 @@ async def take_request(ctx: Context, inquiry: Inquiry, kind: RightsRequestKind, 
         return False
     asked = Asked(source=Source.OPERATOR, note=inquiry.reason, received_at=received_at)
     async with ctx.db.write() as connection:
+        if who not in await subscribers.hold(connection, [who]):
+            # Erased since: nothing that a colleague writes may name them again.
+            return False
         await note_request(ctx, connection, who, kind, asked, done=False)
     return True
 

@@ -59,7 +59,8 @@ async def withdraw_on_page(
         else:
             receipt = await end(ctx, connection, subscriber_id, purposes, Source.PRIVACY_PAGE)
         if receipt is not None:
-            await note_request(ctx, connection, subscriber_id, RightsRequestKind.WITHDRAWAL, _ON_PAGE, done=True)
+            kind, part = RightsRequestKind.WITHDRAWAL, purposes is not None
+            await note_request(ctx, connection, subscriber_id, kind, _ON_PAGE, done=True, part=part)
         return receipt
 
 

@@ -218,7 +218,9 @@ def _requests(writer: _Writer, held: PersonalData) -> Iterator[Section]:
                 )
                 if one.done_at
                 else writer.say(
-                    "%(asked)s, answered by %(due)s", asked=writer.moment(one.asked_at), due=writer.moment(one.due_at)
+                    "%(asked)s, to be answered by %(due)s",
+                    asked=writer.moment(one.asked_at),
+                    due=writer.moment(one.due_at),
                 ),
             )
             for one in held.requests

@@ -1,6 +1,6 @@
 """Consent records for those who must prove, receipts for the person, an export for everybody else's programs (E7).
 
-All of it reads. A record carries its JSON-LD context, from the same package as its JSON Schema and its SHACL shapes.
+All of it reads, and only the export leaves a trace. A record carries its JSON-LD context, from the same package as its JSON Schema and its SHACL shapes.
 """
 
 import json
@@ -13,11 +13,15 @@ from pixel_service.domain.messages import SubscriberId
 from pixel_service.domain.receipt_document import Json, receipt_document, record_document
 from pixel_service.domain.receipt_facts import Practice
 from pixel_service.domain.receipts import build_record
-from pixel_service.storage import ledger, receipts as storage, subscribers
+from pixel_service.storage import audit, ledger, receipts as storage, subscribers
+from pixel_service.storage.audit import Look
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.ledger import EVERYBODY
 
 #: ``consent-record.schema.json``, ``consent-record.shacl.ttl``, ``consent-record.context.json``.
 SCHEMAS = Path(__file__).parents[1] / "schemas"
+#: In the audit log.
+EXPORT = "consent export"
 #: Persons read at a time.
 _PAGE = 200
 
@@ -64,6 +68,14 @@ async def receipt_of(ctx: Context, subscriber_id: SubscriberId) -> Json | None:
 async def count_subjects(ctx: Context) -> int:
     async with ctx.db.read() as connection:
         return await storage.count_subjects(connection)
+
+
+async def export(ctx: Context, *, by: str, reason: str) -> AsyncIterator[Json | None]:
+    """All records for another system; the look is on record before the first of them is read."""
+    async with ctx.db.write() as connection:
+        await audit.record(connection, Look(at=ctx.clock(), who=by, act=EXPORT, subject=EVERYBODY, reason=reason))
+    async for record in all_records(ctx):
+        yield record
 
 
 async def all_records(ctx: Context, *, page: int = _PAGE) -> AsyncIterator[Json | None]:

@@ -26,6 +26,7 @@ from pixel_service.domain.inbound import (
     Unsubscribe,
     Verdict,
     classify,
+    fingerprint,
 )
 from pixel_service.domain.messages import MessageId, SubscriberId
 from pixel_service.mail.parse import parse
@@ -83,7 +84,7 @@ async def receive(ctx: Context, incoming: Incoming) -> Received:
     mail, verdict = await asyncio.to_thread(_understand, ctx, incoming)
     async with ctx.db.write() as connection:
         await lock_ledger(connection)
-        if await inbound.note(connection, mail.fingerprint, at=ctx.clock(), verdict=_name(verdict)):
+        if await inbound.note(connection, fingerprint(mail, verdict), at=ctx.clock(), verdict=_name(verdict)):
             received = await _act(ctx, connection, mail, verdict)
         else:
             received = Received(outcome=Outcome.REPEATED)
@@ -190,7 +191,7 @@ async def _list(ctx: Context, connection: Connection, mail: Parsed, person: _Per
             received_at=ctx.clock(),
             subscriber_id=person.subscriber_id if person else None,
             sender=_sender_key(mail),
-            subject=mail.subject,
+            subject=mail.heading,
             excerpt=mail.excerpt,
             message_id_header=mail.message_id,
         ),

@@ -17,7 +17,16 @@ from pixel_service.domain.rights import AddressChange, ChangeId, RightsRequestKi
 from pixel_service.domain.signup import Profile, parse_profile
 from pixel_service.domain.tokens import Link
 from pixel_service.domain.webhooks import WebhookEvent
-from pixel_service.storage import address_changes, erasure, inbound, messages, rights_requests, signups, subscribers
+from pixel_service.storage import (
+    address_changes,
+    consent,
+    erasure,
+    inbound,
+    messages,
+    rights_requests,
+    signups,
+    subscribers,
+)
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.subscribers import Subscriber
@@ -72,7 +81,8 @@ async def _correct(
     if changed:
         await subscribers.correct(connection, person.subscriber_id, corrected)
         await signups.correct_waiting(connection, person.subscriber_id, changed)
-        await note_request(ctx, connection, person.subscriber_id, RightsRequestKind.RECTIFICATION, asked, done=True)
+        kind = RightsRequestKind.RECTIFICATION
+        await note_request(ctx, connection, person.subscriber_id, kind, asked, done=True, part=True)
         await announce(ctx, connection, replace(about(ctx, WebhookEvent.RECTIFIED, person), details=changed))
     return Correction(subscriber_id=person.subscriber_id, language=person.language, at=ctx.clock(), changed=changed)
 
@@ -125,8 +135,19 @@ async def _ask(ctx: Context, connection: Connection, person: Subscriber, address
     )
     await address_changes.add(connection, change, address)
     language = person.language or ctx.policy.default_language
-    mails = [service_mails.new_address(ctx, change, language), service_mails.address_asked(ctx, change, language)]
+    mails = [service_mails.address_asked(ctx, change, language)]
+    if await _takes_question(connection, person, address):
+        mails.append(service_mails.new_address(ctx, change, language))
     await messages.enqueue(connection, mails)
+
+
+async def _takes_question(connection: Connection, person: Subscriber, address: Address) -> bool:
+    """Nobody is mailed through somebody else's wish who restricted the use of their data or objected."""
+    known = (await subscribers.find(connection, [address.key])).get(address.key)
+    owner = await subscribers.get(connection, known.subscriber_id) if known else None
+    if owner is None or owner.subscriber_id == person.subscriber_id:
+        return True
+    return owner.restricted_at is None and owner.objected_at is None
 
 
 # --- a new address: confirming -------------------------------------------------------------------------------------------
@@ -152,7 +173,7 @@ class Changed(_Link):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken(_Link):
-    """The address has a record of its own; the change can be confirmed once that is erased."""
+    """The address has a record of its own; the change can be asked for anew once that is erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +202,13 @@ async def confirm_new_address(ctx: Context, token: str) -> Found:
         found, change = await _judge(ctx, connection, token)
         if change is None or not isinstance(found, Waiting):
             return found
-        await _move(ctx, connection, change)
-        await journal.note(ctx, connection, Noted.MOVED, change.subscriber_id)
+        before = await subscribers.get(connection, change.subscriber_id)
+        assert before is not None, "judged in this transaction"
+        if not await subscribers.move(connection, change.subscriber_id, parse_address(change.address)):
+            # A service mail made it known in this moment.
+            return Taken(address=found.address, language=found.language)
+        given_up = await _follow(ctx, connection, before, change)
+        await journal.note(ctx, connection, Noted.MOVED, change.subscriber_id, address=given_up)
     return Changed(address=found.address, language=found.language)
 
 
@@ -203,20 +229,27 @@ async def _judge(ctx: Context, connection: Connection, token: str) -> tuple[Foun
     return Waiting(address=change.address, language=person.language), change
 
 
-async def _move(ctx: Context, connection: Connection, change: AddressChange) -> None:
+async def _follow(ctx: Context, connection: Connection, before: Subscriber, change: AddressChange) -> Address | None:
     """No import brings the old address back, which would be without the person's objections; the new one is theirs by their
-    own act, also where it was erased before."""
-    before = await subscribers.get(connection, change.subscriber_id)
-    assert before is not None, "judged in this transaction"
+    own act, also where it was erased before. Returns the old one, unless only its spelling changed."""
     old, new, now = parse_address(before.address), parse_address(change.address), ctx.clock()
-    await subscribers.move(connection, change.subscriber_id, new)
     await address_changes.confirm(connection, change.change_id, at=now)
     if old.key != new.key:
+        await _end_questions(connection, change.subscriber_id)
         await inbound.attach(connection, change.subscriber_id, old.key)
         await erasure.note_address(connection, address_hashes(ctx, old)[0], at=now)
     await welcome_back(ctx, connection, new)
-    asked = Asked(source=Source.NEW_ADDRESS_PAGE)
+    # As old as the wish: a letter that came later wants another address.
+    asked = Asked(source=Source.NEW_ADDRESS_PAGE, received_at=change.asked_at)
     await note_request(ctx, connection, change.subscriber_id, RightsRequestKind.NEW_ADDRESS, asked, done=True)
     moved = replace(before, address=new.normalised)
     details = {"previous_address": before.address}
     await announce(ctx, connection, replace(about(ctx, WebhookEvent.RECTIFIED, moved), details=details))
+    return old if old.key != new.key else None
+
+
+async def _end_questions(connection: Connection, subscriber_id: SubscriberId) -> None:
+    """Whoever reads the old mailbox must not agree for the new one: a link that was mailed there confirms nothing any more,
+    and a mail that still waits is not sent."""
+    on_record = await consent.consents_of(connection, subscriber_id)
+    await signups.cancel_waiting(connection, subscriber_id, tuple(on_record))

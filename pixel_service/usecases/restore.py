@@ -10,14 +10,16 @@ from dataclasses import dataclass
 
 from pixel_service.domain.backup import Manifest, expect_journal
 from pixel_service.domain.errors import BackupUnusable, LedgerBroken
-from pixel_service.domain.journal import Line, Noted
+from pixel_service.domain.journal import Line, Note, Noted
 from pixel_service.domain.messages import SubscriberId
-from pixel_service.storage import journals, ledger, restoring, scrub
+from pixel_service.storage import erasure, journals, ledger, restoring, scrub, subscribers, webhooks
 from pixel_service.storage.dialect import lock_ledger
+from pixel_service.storage.engine import Connection
 from pixel_service.storage.journal import Journal
 from pixel_service.storage.migrations import is_known
 from pixel_service.usecases import erase, rights, withdraw
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.erased_addresses import address_hashes
 from pixel_service.usecases.ledger import Proof, replay, verify
 from pixel_service.usecases.rights_requests import Asked
 from pixel_service.usecases.withdraw import Source
@@ -27,8 +29,10 @@ from pixel_service.usecases.withdraw import Source
 class Restored:
     #: Noted acts that were applied, by kind.
     applied: Mapping[Noted, int]
-    #: Acts of people the backup does not know: they came and went after it.
+    #: Acts of people the backup does not know: they came and went after it, and no import brings them back.
     strangers: int
+    #: Webhook endpoints that were disabled, because they may have been since.
+    endpoints: int
     #: Mails that waited in the backup and were not sent again.
     cancelled: int
     proof: Proof
@@ -56,6 +60,7 @@ async def bring_up_to_date(
     # What is applied stands in the journal already.
     async with ctx.db.write() as connection:
         await journals.bind(connection, None, at=ctx.clock())
+        endpoints = await _disable_endpoints(ctx, connection)
     applied: Counter[Noted] = Counter()
     strangers = 0
     for line in _moved_last(lines):
@@ -63,6 +68,7 @@ async def bring_up_to_date(
             applied[line.note.act] += 1
         else:
             strangers += 1
+        await _keep_out(ctx, line.note)
     async with ctx.db.write() as connection:
         await lock_ledger(connection)
         await journals.bind(connection, manifest.journal.journal_id, at=ctx.clock())
@@ -71,7 +77,7 @@ async def bring_up_to_date(
     proof = await verify(ctx, lambda _: None, also_trusted=also_trusted)
     if await replay(ctx):
         raise BackupUnusable("after the restore the consent table is not what the ledger says")
-    return Restored(applied=applied, strangers=strangers, cancelled=cancelled, proof=proof)
+    return Restored(applied=applied, strangers=strangers, endpoints=endpoints, cancelled=cancelled, proof=proof)
 
 
 def _moved_last(lines: Iterable[Line]) -> Iterator[Line]:
@@ -91,6 +97,30 @@ async def _expect_head(ctx: Context, manifest: Manifest) -> None:
         head = await ledger.head(connection)
     if (head.seq, head.entry_hash) != (manifest.seq, manifest.head):
         raise LedgerBroken(head.seq, f"not the entry that ended the ledger when the backup was made, {manifest.seq}")
+
+
+async def _disable_endpoints(ctx: Context, connection: Connection) -> int:
+    """Nobody learns addresses from a backup who may no longer learn them; and what is repeated was told when it happened."""
+    enabled = [one.endpoint_id for one in await webhooks.all_endpoints(connection) if one.disabled_at is None]
+    for endpoint_id in enabled:
+        await webhooks.disable(connection, endpoint_id, at=ctx.clock())
+    return len(enabled)
+
+
+async def _keep_out(ctx: Context, note: Note) -> None:
+    """No import brings an address back that the backup does not know, of newcomers or after a move; the person's own
+    sign-up does. Anybody on record is protected by what is on record."""
+    if note.address_hash is None:
+        return
+    async with ctx.db.write() as connection:
+        if note.address_hash not in await _hashes_on_record(ctx, connection, note.subscriber_id):
+            await erasure.note_address(connection, note.address_hash, at=note.at)
+
+
+async def _hashes_on_record(ctx: Context, connection: Connection, subscriber_id: SubscriberId) -> tuple[str, ...]:
+    if await subscribers.get(connection, subscriber_id) is None:
+        return ()
+    return address_hashes(ctx, await erasure.address_of(connection, subscriber_id))
 
 
 # --- each act through its own use case ------------------------------------------------------------------------------

@@ -44,6 +44,9 @@ async def _purge(ctx: Context, kind: Kept) -> int:
         if kind is Kept.EVIDENCE:
             await lock_ledger(connection)
             return await retention.purge(connection, kind, before, _FEW)
+        if kind is Kept.STRANGERS:
+            # Whoever signs up finds the person before or makes them anew afterwards.
+            await lock_ledger(connection)
         return await retention.purge(connection, kind, before, SLICE)
 
 

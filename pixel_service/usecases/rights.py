@@ -13,7 +13,7 @@ from pixel_service.domain.journal import Noted
 from pixel_service.domain.messages import Reason, SubscriberId
 from pixel_service.domain.rights import RightsRequestKind
 from pixel_service.domain.webhooks import WebhookEvent
-from pixel_service.storage import consent, messages, opens, subscribers
+from pixel_service.storage import consent, erasure, messages, opens, subscribers
 from pixel_service.storage.consent import Consent
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
@@ -190,9 +190,13 @@ _IN_JOURNAL = {
     RightsRequestKind.OBJECTION: Noted.OBJECTED,
     RightsRequestKind.OPENS_ERASURE: Noted.OPENS_DELETED,
 }
+#: Whom no import brings back after a restore.
+_KEPT_OUT = {Noted.RESTRICTED, Noted.OBJECTED}
 
 
 async def _noted(ctx: Context, connection: Connection, case: _Case, receipt: RightsReceipt) -> RightsReceipt:
     await note_request(ctx, connection, case.subscriber_id, receipt.kind, case.asked, done=True)
-    await journal.note(ctx, connection, _IN_JOURNAL[receipt.kind], case.subscriber_id)
+    act = _IN_JOURNAL[receipt.kind]
+    address = await erasure.address_of(connection, case.subscriber_id) if act in _KEPT_OUT else None
+    await journal.note(ctx, connection, act, case.subscriber_id, address=address)
     return receipt

@@ -46,12 +46,15 @@ async def note_request(
     asked: Asked,
     *,
     done: bool,
+    part: bool = False,
 ) -> None:
-    """Inside the transaction of the right. What is done also closes an open request of the same kind: it was this one
-    that a colleague carried out, or the person did it first."""
+    """Inside the transaction of the right. What is done also closes the open requests of the same kind that came no later:
+    it was this one that a colleague carried out, or the person did it first. `part`: what was done may be less than a
+    letter asks for, so that only a colleague, who has read it, closes it."""
     now = ctx.clock()
     asked_at = asked.received_at or now
-    if done and await rights_requests.finish_open(connection, subscriber_id, kind, at=now):
+    closes = done and (not part or asked.source is Source.OPERATOR)
+    if closes and await rights_requests.finish_open(connection, subscriber_id, kind, asked_by=asked_at, at=now):
         return
     await rights_requests.add(
         connection,

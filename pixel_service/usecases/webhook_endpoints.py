@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from dataclasses import replace
 
+import httpx
+
 from pixel_service.domain.errors import InvalidInput, NotFound
 from pixel_service.domain.tokens import id_bytes
 from pixel_service.domain.webhooks import (
@@ -27,7 +29,7 @@ async def add_endpoint(ctx: Context, url: str, events: Collection[WebhookEvent])
     endpoint_id, raw = EndpointId(ctx.ids()), _new_secret(ctx)
     new = Endpoint(
         endpoint_id=endpoint_id,
-        url=parse_endpoint_url(url),
+        url=_reachable(parse_endpoint_url(url)),
         events=frozenset(events),
         secret=signing_secrets(ctx).seal(raw, endpoint_id),
         old_secret=None,
@@ -75,6 +77,15 @@ async def retry(ctx: Context, webhook_id: WebhookId) -> None:
         raise NotFound("notice")
     if status is not DeliveryStatus.WAITING:
         raise InvalidInput("id", f"it is {status.value.replace('_', ' ')}, and its content is deleted")
+
+
+def _reachable(url: str) -> str:
+    """What the sender makes a request of; it refuses numbers and A-labels (RFC 5891) that look right and are not."""
+    try:
+        httpx.Request("POST", url)
+    except (httpx.InvalidURL, ValueError):
+        raise InvalidInput("url", "the host is not one that can be reached") from None
+    return url
 
 
 def _new_secret(ctx: Context) -> bytes:

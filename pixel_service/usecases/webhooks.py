@@ -165,7 +165,8 @@ async def _post(ctx: Context, desk: WebhookDesk, client: httpx.AsyncClient, clai
             client.stream("POST", claimed.endpoint.url, content=body, headers=headers, timeout=None) as response,
         ):
             code, retry_after = response.status_code, response.headers.get("retry-after")
-    except (httpx.HTTPError, TimeoutError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
+        # InvalidURL and ValueError (IDNA): an address that httpx refuses is not one to try for ever.
         return _failed(ctx, claimed, type(error).__name__, None)
     judged = judge_status(code)
     if judged is Answer.TAKEN:

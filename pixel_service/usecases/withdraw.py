@@ -14,7 +14,7 @@ from pixel_service.domain.journal import Noted
 from pixel_service.domain.messages import Reason, SubscriberId
 from pixel_service.domain.tokens import Link
 from pixel_service.domain.webhooks import WebhookEvent
-from pixel_service.storage import consent, messages, opens, subscribers
+from pixel_service.storage import consent, erasure, messages, opens, subscribers
 from pixel_service.storage.consent import Consent
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
@@ -41,6 +41,8 @@ class Source(StrEnum):
     NEW_ADDRESS_PAGE = "new_address_page"
     #: A colleague, for a mail that a person had to read, a letter or a call.
     OPERATOR = "operator"
+    #: A program of ours to which the person said it, e.g. a customer portal.
+    API = "api"
     #: Said before a backup was restored that did not know of it.
     RESTORE = "restore"
 
@@ -116,7 +118,8 @@ async def end(
     if told := once_given(on_record, receipt.withdrawn):
         await announce(ctx, connection, about(ctx, WebhookEvent.WITHDRAWN, person, told))
     if stopped.purposes or stopped.asked or stopped.mails or erased.opens or erased.pixels:
-        await journal.note(ctx, connection, Noted.WITHDRAWN, subscriber_id, ending)
+        address = await erasure.address_of(connection, subscriber_id)
+        await journal.note(ctx, connection, Noted.WITHDRAWN, subscriber_id, ending, address)
     return receipt
 
 

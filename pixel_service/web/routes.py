@@ -32,7 +32,7 @@ from pixel_service.web import (
     static,
     withdrawal,
 )
-from pixel_service.web.api import notice as api_notice, offers, reports as api_reports, send, sign_ups
+from pixel_service.web.api import notice as api_notice, offers, reports as api_reports, send, sign_ups, withdrawals
 from pixel_service.web.api.origins import origin_of
 from pixel_service.web.console import evidence as console_evidence, inbox, login, reports as console_reports, requests
 from pixel_service.web.errors import answer
@@ -75,6 +75,7 @@ def routes() -> list[BaseRoute]:
         _at("/v1/send", post=send.create),
         _at("/v1/sends/{send_id}", get=send.show),
         _at("/v1/sends/{send_id}/results", get=send.results),
+        _at("/v1/withdrawals", post=withdrawals.create),
         _at("/v1/campaigns/{campaign_id}/report", get=api_reports.show),
         # Colleagues
         _at("/console/login", get=login.show, post=login.log_in),

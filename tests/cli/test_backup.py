@@ -83,12 +83,28 @@ def test_a_backup_is_made_and_restored_with_what_was_withdrawn_since(house: Hous
     assert done.exit_code == 0, done.output
     assert "withdrawn: 1" in done.output
     assert "The ledger verifies: " in done.output
+    assert "Lost since the backup: new requests by right" in done.output
     assert "example.com" not in done.output
     assert house.states(anna) == {"withdrawn"}
     assert house.run("ledger", "verify").exit_code == 0
     # Rows are numbered on, and whatever a newer schema adds is there.
     assert house.run("ledger", "export", tmp_path / "ledger", "--reason", "after the restore").exit_code == 0
     assert house.run("backup", tmp_path / "next").exit_code == 0
+
+
+def test_whoever_restores_is_told_that_endpoints_have_to_be_added_anew(house: House, tmp_path: Path) -> None:
+    file, url = tmp_path / "backup", "https://processor.example/hook"
+    assert house.run("webhook", "add", url, "--events", "erased").exit_code == 0
+    house.run("backup", file)
+    done = house.run("restore", file, "--replace", "--yes")
+    assert "webhook endpoints disabled: 1" in done.output
+    assert "`pixel-service webhook add`" in done.output
+    assert "disabled" in house.run("webhook", "list").output
+    # Of a copy of that none is left to tell of.
+    house.run("backup", tmp_path / "next")
+    again = house.run("restore", tmp_path / "next", "--replace", "--yes")
+    assert "webhook endpoints disabled: 0" in again.output
+    assert "`pixel-service webhook add`" not in again.output
 
 
 def test_without_a_yes_nothing_happens(house: House, tmp_path: Path) -> None:

@@ -89,6 +89,8 @@ def test_a_second_time_and_a_stranger_are_not_on_record_and_the_try_is_audited(v
 
 def test_no_erasure_without_a_reason_or_with_an_address_that_is_none(variables: Mapping[str, str]) -> None:
     assert run(variables, *ERASE[:3], "--reason", " ", "--yes").exit_code == 2
+    named = run(variables, *ERASE[:3], "--reason", "letter of bo@example.com", "--yes")
+    assert (named.exit_code, "name no address here" in named.stderr, "--reason" in named.stderr) == (2, True, True)
     refused = run(variables, "person", "erase", "anna", "--reason", "letter 17", "--yes")
     assert (refused.exit_code, refused.stderr.strip()) == (1, "Error: address: this is not a valid e-mail address")
     assert len(run(variables, "audit", "list").stdout.splitlines()) == 1

@@ -146,7 +146,7 @@ def test_entries_of_several_purposes_stand_in_the_order_of_the_ledger() -> None:
 def test_the_record_says_all_of_it_in_json() -> None:
     asked = (Act.REQUESTED, {**words(OLD, "1"), "notice_version": "2026-11"})
     proof = proof_of(asked, (Act.CONFIRMED, words(OLD, "1")))
-    mail = ReadMail(sent=MAIL, headers=(("To", "anna@example.com"),), text="Hello", in_ledger=True)
+    mail = ReadMail(sent=MAIL, headers=(("To", "anna@example.com"),), text="Hello", in_ledger=True, link_lives=False)
     told = json.loads(json.dumps(as_record(evidence(proof, mails=(mail,), signed=True))))
     assert told["purposes"][0] == {
         "purpose": "newsletter:blog",
@@ -167,6 +167,7 @@ def test_the_record_says_all_of_it_in_json() -> None:
     }
     assert told["chain"]["checkpoint"]["at"] == "2026-11-22T09:00:00+00:00"
     assert told["confirmation_mails"][0]["source_base64"].startswith("VG86")
+    assert told["confirmation_mails"][0]["source_withheld"] is None
     assert [one["seq"] for one in told["ledger_entries"]] == [1, 2]
     assert told["ledger_entries"][0]["intact"] is True
 

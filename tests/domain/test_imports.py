@@ -236,6 +236,14 @@ def test_what_the_person_said_here_refuses_the_row_whatever_the_state(
     assert (no.row, no.code) == (7, code)
 
 
+def test_a_no_to_anything_refuses_what_was_confirmed_before_it() -> None:
+    one = good()
+    later = judge(one, OnRecord(said_no_at=one.confirmed_at + timedelta(seconds=1)))
+    assert later is not None
+    assert (later.field, later.code) == ("address", Code.WITHDREW_SINCE)
+    assert judge(one, OnRecord(said_no_at=one.confirmed_at)) is None
+
+
 def test_no_reason_could_be_read_as_a_formula() -> None:
     """A report opens in a spreadsheet: nothing that was typed stands in it, and nothing of ours begins a formula."""
     states = [judge(good(), OnRecord(state=state)) for state in State]

@@ -17,6 +17,7 @@ from pixel_service.domain.inbound import (
     Unclear,
     Unsubscribe,
     classify,
+    fingerprint,
 )
 
 TOKEN = "a" * 100
@@ -119,12 +120,43 @@ def test_the_scope_and_the_need_for_an_answer_come_from_the_words() -> None:
 
 
 def test_a_mail_has_one_fingerprint_by_whatever_way_it_comes() -> None:
-    again = mail(recipients=(), has_empty_return_path=True)
-    assert again.fingerprint == MAIL.fingerprint
+    known = fingerprint(MAIL, REMOVE)
+    assert fingerprint(mail(recipients=(), has_empty_return_path=True), Unclear(())) == known
     for changes in ({"message_id": "two"}, {"sender": "b@x.example"}, {"date": "x"}, {"subject": "x"}, {"text": "x"}):
-        assert mail(**changes).fingerprint != MAIL.fingerprint
-    assert mail(subject="a", text="b").fingerprint != mail(subject="a\0b", text="").fingerprint
+        assert fingerprint(mail(**changes), REMOVE) != known
+    assert fingerprint(mail(subject="a", text="b"), REMOVE) != fingerprint(mail(subject="a\0b", text=""), REMOVE)
+
+
+def test_mails_that_differ_in_nothing_but_the_link_they_were_sent_to_are_two() -> None:
+    one = fingerprint(MAIL, Unsubscribe(TOKEN))
+    assert fingerprint(mail(recipients=()), Unsubscribe(TOKEN)) == one
+    assert len({one, fingerprint(MAIL, Unsubscribe("b" * 100)), fingerprint(MAIL, REMOVE)}) == 3
 
 
 def test_an_excerpt_is_bounded() -> None:
-    assert mail(text=f"\n {'x' * 5000}").excerpt == "x" * MAX_EXCERPT
+    assert mail(text=f"\n {'ß' * 5000}").excerpt == "ß" * MAX_EXCERPT
+
+
+SECRET = "ab2c3d4e5f6g7hijklmnopqrstuvwxyz" * 3
+
+
+@pytest.mark.parametrize(
+    "quoted, shown",
+    [
+        (f"> https://x.example/privacy/me/{SECRET}\n> Ende", "> https://x.example/privacy/me/ab2c3d4e…\n> Ende"),
+        (f"/p/{SECRET}, /c/{SECRET})", "/p/ab2c3d4e…, /c/ab2c3d4e…)"),
+        (f"/p/{SECRET[:40]}=\n{SECRET[40:]}", "/p/ab2c3d4e…=\n5f6g7hij…"),
+        (f"/p/{SECRET[:20]}=\n{SECRET[20:40]}=\n{SECRET[40:44]}.", "/p/ab2c3d4e…."),
+        (f">> /p/{SECRET[:20]} \n>> {SECRET[20:40]}\n> >  | {SECRET[40:44]}", ">> /p/ab2c3d4e…"),
+        (OURS, "bbbbbbbb…"),
+        ("b" * 25, "b" * 25),
+    ],
+)
+def test_who_reads_a_letter_can_not_open_the_pages_whose_links_it_quotes(quoted: str, shown: str) -> None:
+    assert mail(text=quoted).excerpt == shown
+    assert mail(subject=f"AW: {quoted}").heading == f"AW: {shown}"
+
+
+def test_words_at_the_ends_of_lines_stay_whole() -> None:
+    written = "wegen der nebenkostenabrechnungen\nwiderspruchsfristen und\n> datenschutzhinweise\n2 Briefe"
+    assert mail(text=written).excerpt == written

@@ -1,6 +1,7 @@
 """Lines of the journal: what is spelled reads back, and what does not read is refused."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -28,6 +29,7 @@ LINE = Line(
         subscriber_id=SubscriberId("a" * 26),
         purposes=(Purpose("newsletter:blog"), Purpose("tracking:opens")),
         seq=12,
+        address_hash="c" * 64,
     ),
 )
 
@@ -35,6 +37,8 @@ LINE = Line(
 def test_a_line_and_a_heading_read_back_as_they_were_spelled() -> None:
     heading = Heading(journal_id="b" * 26, first=5)
     assert read_line(spell(LINE)) == LINE
+    unnamed = replace(LINE, note=replace(LINE.note, act=Noted.LIFTED, address_hash=None))
+    assert read_line(spell(unnamed)) == unnamed
     assert read_heading(spell_heading(heading)) == heading
     assert spell(LINE).count("\n") == spell_heading(heading).count("\n") == 1
 

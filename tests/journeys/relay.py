@@ -2,17 +2,19 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as modern
+from typing import Protocol
 
 from pixel_service.mail.transport import Accepted, Deferred, Envelope, Outcome, Rejected, Withheld
 from tests.access import Clock
 from tests.builders import BASE_URL
-from tests.journeys.consent_model import TRACKING, Model
+from tests.journeys.consent_model import TRACKING
 
 _URL = re.compile(rf"{re.escape(BASE_URL)}/([a-z])/([^\s\"'<>)?]+)")
 _BOUNCE = re.compile(r"bounce-([a-z2-7]{26})@")
@@ -29,6 +31,7 @@ class Mail:
     #: None for service mail.
     purpose: str | None
     campaign: str | None
+    subject: str
     #: kind of link -> tokens
     links: dict[str, list[str]]
     handed_over_at: datetime
@@ -55,10 +58,22 @@ def read_mail(envelope: Envelope, at: datetime, generation: int) -> Mail:
         message_id=str(parsed["Message-ID"]),
         purpose=f"newsletter:{slug}" if slug else None,
         campaign=str(parsed["Feedback-ID"]).partition(":")[0] if slug else None,
+        subject=str(parsed["Subject"]),
         links=links,
         handed_over_at=at,
         generation=generation,
     )
+
+
+class Permissions(Protocol):
+    """What the relay asks a model."""
+
+    #: address -> how often everything measured of them was erased.
+    erasures: Counter[str]
+    #: Messages that must never be handed over.
+    buried: set[str]
+
+    def agrees(self, address: str, purpose: str) -> bool: ...
 
 
 class WorkerDied(Exception):
@@ -69,7 +84,7 @@ class WorkerDied(Exception):
 class Relay:
     """Takes mail as planned: "accept", "defer", "reject", or "die": it takes the mail, and the worker is no more."""
 
-    model: Model
+    model: Permissions
     clock: Clock
     plan: list[str] = field(default_factory=list)
     #: Happens once: `early` while the relay is being connected to, else while it has the mail.

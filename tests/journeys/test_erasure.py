@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from tests.usecases.test_scrub import stored_bytes
 ANNA = "anna.unverwechselbar@example.com"
 DETAILS = {"first_name": "Annegret", "last_name": "Eigenname", "company": "Quarkkontor", "phone": "+49 30 7654321"}
 #: The phone also as forms send it.
-CLEAR = [word.encode() for word in ("anna.unverwechselbar", *DETAILS.values(), "%2B49+30+7654321")]
+CLEAR = [word.encode() for word in ("anna.unverwechselbar", *DETAILS.values(), "%2B49+30+7654321", ANNA.upper())]
 
 
 @pytest.mark.slow
@@ -37,7 +38,7 @@ async def test_after_an_erasure_no_file_names_the_person_and_the_sealed_proof_op
         ):
             anna = Person(ANNA, client, smtp)
             mail = await story(service, anna, lmtp)
-            assert len(await found_in(database_url, request)) == 5, "the search would find them"
+            assert len(await found_in(database_url, request)) == 6, "the search would find them"
             said = service.run("person", "erase", ANNA, "--reason", "letter 17", "--yes")
             assert "subscribers" in said
             await scrubbed(database_url)
@@ -55,11 +56,28 @@ async def story(service: Process, anna: Person, lmtp: int) -> ReceivedMail:
     assert (await anna.sign_up("newsletter", "tracking", **DETAILS)).status_code == 200
     assert (await anna.confirm(await anna.next_mail(1))).status_code == 200
     await anna.next_mail(2)
-    sent = await newsletter(Pipeline(anna.client, make_key(service)), anna, "November", 3)
+    pipeline = Pipeline(anna.client, make_key(service))
+    sent = await newsletter(pipeline, anna, "November", 3)
     await anna.load_images(sent.mail)
     wrote = letter("Frau Annegret Eigenname von Quarkkontor fragt: wer sind Sie?", sender=ANNA, to=NEWS)
     await asyncio.to_thread(deliver_by_lmtp, lmtp, wrote, NEWS)
+    await others_name_her(pipeline, lmtp)
     return sent.mail
+
+
+async def others_name_her(pipeline: Pipeline, lmtp: int) -> None:
+    """A bill to her alone, and a letter of somebody else."""
+    bill: dict[str, Any] = {
+        "template": None,
+        "subject": f"An {ANNA}",
+        "html": f"<p>Rechnung an {ANNA}</p>",
+        "variables": {},
+    }
+    answer = await pipeline.send("Rechnung", purpose="service", recipients=[{"address": ANNA}], **bill)
+    assert answer.status_code == 202, answer.text
+    await pipeline.delivered(answer.json()["send_id"], 1)
+    wrote = letter(f"Was ist mit {ANNA.upper()}?", sender="cy@example.org", to=NEWS, message_id="two@mail.example")
+    await asyncio.to_thread(deliver_by_lmtp, lmtp, wrote, NEWS)
 
 
 async def found_in(database_url: str, request: pytest.FixtureRequest) -> list[bytes]:

@@ -20,7 +20,7 @@ GIBBERISH = "Malformed SMTP response line: HTTP/1.1 400"
 
 async def test_an_accepted_mail_arrives_byte_for_byte_and_names_its_queue_id(server: SmtpServer, connect: Open) -> None:
     outcome = await connect(relay_to(server)).send(mail_to())
-    assert outcome == Accepted("2.0.0 Ok: queued as 00010001")
+    assert outcome == Accepted("250 2.0.0 Ok: queued as 00010001")
     [mail] = server.mails
     assert (mail.mail_from, mail.rcpt_to, mail.data) == ("bounce+7@example.com", "anna@example.org", CONTENT)
     assert f"SIZE={len(CONTENT)}" in mail.options

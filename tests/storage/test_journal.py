@@ -22,7 +22,14 @@ AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 def note(*, at: datetime = AT, person: str = "a", purposes: int = 1) -> Note:
     named = tuple(Purpose(f"newsletter:number-{number}") for number in range(purposes))
-    return Note(at=at, act=Noted.WITHDRAWN, subscriber_id=SubscriberId(person * 26), purposes=named, seq=1)
+    return Note(
+        at=at,
+        act=Noted.WITHDRAWN,
+        subscriber_id=SubscriberId(person * 26),
+        purposes=named,
+        seq=1,
+        address_hash=None,
+    )
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """The proof of one person's consent: complete, in plain words in both languages, and every look at it on record."""
 
 import ast
+import base64
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages.pofile import read_po
@@ -15,6 +18,7 @@ from pixel_service.domain.address import parse_address
 from pixel_service.domain.consent import Act, State
 from pixel_service.domain.evidence import Evidence
 from pixel_service.domain.evidence_document import as_text
+from pixel_service.domain.evidence_record import as_record
 from pixel_service.i18n import packaged_locales
 from pixel_service.mail.transport import Deferred
 from pixel_service.storage.engine import Database
@@ -141,6 +145,23 @@ async def test_whoever_reads_the_proof_can_not_press_the_persons_button(ctx: Con
     assert token in mail.sent.data.decode().replace("=\r\n", "")
     assert token not in mail.text
     assert f"/c/{token[:8]}…" in mail.text
+
+
+async def test_the_bytes_of_a_mail_are_handed_out_when_its_link_has_expired(ctx: Context, clock: Clock) -> None:
+    """Of a confirmed sign-up too: its link leads to the person's preferences."""
+    await a_whole_story(ctx, clock)
+    withheld = await mail_in_record(ctx)
+    assert (withheld["source_base64"], withheld["source_withheld"]) == (None, "until its confirmation link has expired")
+    clock.move(ctx.policy.confirm_within)
+    handed_out = await mail_in_record(ctx)
+    assert handed_out["source_withheld"] is None
+    source = base64.b64decode(handed_out["source_base64"])
+    assert hashlib.sha256(source).hexdigest() == handed_out["sha256"] == withheld["sha256"]
+
+
+async def mail_in_record(ctx: Context) -> dict[str, Any]:
+    (mail,) = json.loads(json.dumps(as_record(await proof(ctx))))["confirmation_mails"]
+    return dict(mail)
 
 
 async def test_a_mail_that_was_altered_afterwards_is_said_not_to_be_the_one_in_the_ledger(ctx: Context) -> None:

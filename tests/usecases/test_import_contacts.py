@@ -34,7 +34,7 @@ from pixel_service.usecases.receipts import record_of
 from pixel_service.usecases.retain_data import purge_slice
 from pixel_service.usecases.rights import RightsReceipt, object_to_marketing, restrict
 from pixel_service.usecases.rights_requests import Asked
-from pixel_service.usecases.withdraw import Source, withdraw
+from pixel_service.usecases.withdraw import Source, withdraw, withdraw_all
 from tests.access import Clock
 from tests.builders import BLOG, GLASFASER, OPENS, ask, context, dump, join, ledger_of, person_of, states_of
 from tests.receipts import schema_problems
@@ -198,6 +198,23 @@ async def test_who_restricted_or_objected_is_not_imported(ctx: Context, right: R
     before = await states_of(ctx, person)
     assert await refusals(ctx, row(), row("bo@example.com")) == [(2, "address", code)]
     assert await states_of(ctx, person) == before
+
+
+async def test_who_withdrew_everything_is_not_brought_back_by_older_evidence_for_something_else(
+    ctx: Context, clock: Clock
+) -> None:
+    person = await join(ctx, ADDRESS, BLOG)
+    await withdraw_all(ctx, person, Source.MAIL)
+    clock.move(timedelta(days=1))
+    since = (clock() - timedelta(hours=1)).isoformat()
+    found = await refusals(
+        ctx,
+        row(purpose=GLASFASER),
+        row(purpose=GLASFASER, requested_at=since, confirmed_at=since),
+        row("bo@example.com"),
+    )
+    assert found == [(2, "address", Code.WITHDREW_SINCE)]
+    assert (await states_of(ctx, person))[GLASFASER] is State.GIVEN
 
 
 async def test_an_erased_person_is_not_imported_again_however_the_address_is_spelt(ctx: Context) -> None:

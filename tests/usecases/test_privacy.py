@@ -34,9 +34,11 @@ from pixel_service.usecases.evidence import Inquiry
 from pixel_service.usecases.privacy import look, look_for
 from pixel_service.usecases.privacy_document import document
 from pixel_service.usecases.privacy_file import as_json, as_tables
+from pixel_service.usecases.receive_mail import Incoming, receive
 from pixel_service.usecases.withdraw import Source, withdraw_all
 from tests.access import Clock
 from tests.builders import BLOG, Relay, ask, context, dump
+from tests.letters import letter
 from tests.own_data import ADA, everything, mail_out
 
 
@@ -68,6 +70,14 @@ async def read_json(ctx: Context, person: SubscriberId) -> dict[str, Any]:
 
 async def joined(parts: AsyncIterator[bytes]) -> bytes:
     return b"".join([part async for part in parts])
+
+
+async def test_a_letter_from_an_address_beyond_ascii_is_shown_and_downloaded(ctx: Context) -> None:
+    mail = letter("Was ist das?", sender="info@xn--bcher-kva.example")
+    await receive(ctx, Incoming(raw=mail, envelope_from=None, envelope_to=()))
+    person = await ask(ctx, "Info@bücher.example", BLOG)
+    assert len((await seen(ctx, person)).letters) == 1
+    assert len((await read_json(ctx, person))["data"]["inbound_unclear"]) == 1
 
 
 # --- complete -----------------------------------------------------------------------------------------------

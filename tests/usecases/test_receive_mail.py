@@ -1,6 +1,7 @@
 """Incoming mails act once, on the person who is proven or clearly named, and what is unclear waits for a person (W6, D9)."""
 
 import asyncio
+import quopri
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -10,8 +11,10 @@ import pytest
 import structlog
 from sqlalchemy import Row, select
 
+from pixel_service.domain.address import parse_address
 from pixel_service.domain.consent import SERVICE, TRACKING_OPENS, Act, Purpose, State
 from pixel_service.domain.messages import SubscriberId
+from pixel_service.mail.read_back import read_back
 from pixel_service.storage import inbound
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import inbound_unclear, messages
@@ -19,6 +22,7 @@ from pixel_service.usecases import links
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.inbox import forget_old
 from pixel_service.usecases.ledger import replay
+from pixel_service.usecases.privacy_link import mail_link, read_link
 from pixel_service.usecases.receive_mail import Incoming, Outcome, Received, receive
 from tests.access import Clock
 from tests.builders import BLOG, GLASFASER, OPENS, Relay, context, deliver, join, ledger_of, queued, states_of
@@ -177,6 +181,16 @@ async def test_the_same_mail_delivered_many_times_at_once_acts_once(ctx: Context
     assert (await queued(ctx)).count("goodbye") == 1
 
 
+async def test_two_people_whose_programs_send_the_same_mail_are_both_unsubscribed(ctx: Context) -> None:
+    for address in (ANNA, "ben@example.com"):
+        person = await join(ctx, address, BLOG, NETZ)
+        token = links.unsubscribe_url(ctx, person, BLOG).rpartition("/")[2]
+        mail = raw("From: unsubscribe@mail.example", "Subject: unsubscribe", "Date: Mon, 02 Nov 2026 10:00:00 +0000")
+        for outcome in (Outcome.WITHDRAWN, Outcome.REPEATED):
+            assert (await come_in(ctx, mail, to=f"stop+{token}@news.example")).outcome is outcome
+        assert await ended(ctx, person) == {BLOG}
+
+
 # --- what does not act -----------------------------------------------------------------
 
 
@@ -205,7 +219,7 @@ async def test_a_mail_without_a_sender_to_answer_is_a_machines(ctx: Context) -> 
 async def test_what_is_unclear_waits_with_all_that_is_known_of_it(ctx: Context, relay: Relay) -> None:
     anna = await join(ctx, ANNA, BLOG)
     message_id = await mailed(ctx, relay)
-    mail = answer(message_id, "Kann ich mich abmelden?" + "x" * 5000, sender="Private@Mail.example", subject="Frage")
+    mail = answer(message_id, "Kann ich mich abmelden?" + " x" * 5000, sender="Private@Mail.example", subject="Frage")
     received = await come_in(ctx, mail)
     assert received.outcome is Outcome.LISTED
     (row,) = await waiting(ctx)
@@ -213,6 +227,30 @@ async def test_what_is_unclear_waits_with_all_that_is_known_of_it(ctx: Context, 
     assert len(row.excerpt) == 2000
     assert row.message_id_header == "one@mail.example"
     assert await ended(ctx, anna) == set()
+
+
+@pytest.mark.parametrize("coded", ["8bit", "quoted-printable"])
+async def test_a_question_above_a_quoted_mail_of_ours_leaves_no_link_that_opens(
+    ctx: Context, relay: Relay, coded: str
+) -> None:
+    anna = await join(ctx, ANNA, BLOG)
+    await deliver(ctx)
+    relay.taken.clear()
+    await mail_link(ctx, parse_address(ANNA), "en")
+    await deliver(ctx)
+    (ours,) = relay.taken
+    quoted = "\n> ".join(read_back(ours.data)[1].splitlines())
+    (token,) = re.findall(r"/privacy/me/([a-z2-7]+)", quoted)
+    assert await read_link(ctx, token) == anna
+    body = f"Was ist das?\n\n> {quoted}\n> {links.preferences_url(ctx, anna)}".encode()
+    head = (f"From: {ANNA}", f"Subject: AW: {token}", f"Content-Transfer-Encoding: {coded}")
+    mail = raw(*head, body=quopri.encodestring(body) if coded == "quoted-printable" else body)
+    assert (await come_in(ctx, mail)).outcome is Outcome.LISTED
+    (row,) = await waiting(ctx)
+    assert f"/privacy/me/{token[:8]}…" in row.excerpt
+    assert "/p/" in row.excerpt
+    assert row.subject == f"AW: {token[:8]}…"
+    assert not re.search(r"[a-z2-7]{26}", "".join(re.sub(r"[\s>=]", "", row.excerpt).split("/")) + row.subject)
 
 
 async def test_a_stranger_with_clear_words_waits(ctx: Context) -> None:

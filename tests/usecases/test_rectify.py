@@ -20,18 +20,20 @@ from pixel_service.domain.rights import RightsRequestKind
 from pixel_service.domain.signup import Profile
 from pixel_service.domain.tokens import Link
 from pixel_service.mail.transport import Deferred, Envelope, Outcome, Withheld
-from pixel_service.storage import inbound, subscribers
+from pixel_service.storage import inbound, sends, subscribers
 from pixel_service.storage.engine import Database
 from pixel_service.storage.inbound import InboundId, UnclearMail
 from pixel_service.storage.schema import address_changes, inbound_unclear, ledger, rights_requests
-from pixel_service.usecases.confirm import confirm
+from pixel_service.usecases.confirm import LinkUnknown as NothingToConfirm, confirm
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.erase import erase
 from pixel_service.usecases.erased_addresses import is_erased
 from pixel_service.usecases.evidence import Inquiry, gather
 from pixel_service.usecases.evidence_document import document as evidence_document
+from pixel_service.usecases.identify import identify
 from pixel_service.usecases.ledger import replay
 from pixel_service.usecases.links import new_address_url, preferences_url, unsubscribe_url
+from pixel_service.usecases.on_behalf import take_request
 from pixel_service.usecases.privacy import look
 from pixel_service.usecases.privacy_document import document
 from pixel_service.usecases.rectify import (
@@ -48,11 +50,24 @@ from pixel_service.usecases.rectify import (
     look_up,
 )
 from pixel_service.usecases.retain_data import count_due, purge_slice
-from pixel_service.usecases.rights import object_to_marketing, restrict
+from pixel_service.usecases.rights import RightsReceipt, object_to_marketing, restrict
 from pixel_service.usecases.rights_requests import Asked
 from pixel_service.usecases.withdraw import Source, withdraw_all
 from tests.access import Clock
-from tests.builders import BLOG, OPENS, Relay, ask, confirm_link, context, deliver, dump, join, person_of, states_of
+from tests.builders import (
+    BLOG,
+    GLASFASER,
+    OPENS,
+    Relay,
+    ask,
+    confirm_link,
+    context,
+    deliver,
+    dump,
+    join,
+    person_of,
+    states_of,
+)
 from tests.own_data import mail_out
 from tests.usecases.test_withdraw import mailing
 
@@ -271,6 +286,26 @@ async def test_asking_for_an_address_of_somebody_else_is_told_by_nothing(
     assert [row[1] for row in await requests_of(ctx, ada)] == []
 
 
+@pytest.mark.parametrize("right", [object_to_marketing, restrict])
+async def test_nobody_who_objected_or_restricted_is_mailed_by_somebody_elses_wish(
+    ctx: Context,
+    ada: SubscriberId,
+    relay: Relay,
+    right: Callable[[Context, SubscriberId, Asked], Awaitable[RightsReceipt | None]],
+) -> None:
+    await right(ctx, await join(ctx, "bo@example.com", BLOG), ON_PAGE)
+    await deliver(ctx)
+    relay.taken.clear()
+    assert await wish(ctx, ada, "bo@example.com")
+    await deliver(ctx)
+    assert [mail.rcpt_to for mail in relay.taken] == [ADA]
+    # Their own address in another spelling is their own wish.
+    await right(ctx, ada, ON_PAGE)
+    assert await wish(ctx, ada, "Ada@example.com")
+    await deliver(ctx)
+    assert "Ada@example.com" in [mail.rcpt_to for mail in relay.taken]
+
+
 async def test_three_a_day_are_mailed_for_one_person_and_three_to_one_address(
     ctx: Context, ada: SubscriberId, relay: Relay, clock: Clock
 ) -> None:
@@ -319,8 +354,7 @@ async def test_an_address_with_umlauts_in_its_domain_is_one_with_its_ascii_form(
     await wish(ctx, ada, "Bo@straße.example")
     assert isinstance(await look_up(ctx, await token_of(ctx, ada)), Taken)
     await erase(ctx, bo, ON_PAGE)
-    await deliver(ctx)
-    assert isinstance(await confirm_new_address(ctx, await token_of(ctx, ada)), Changed)
+    assert isinstance(await change(ctx, ada, "Bo@straße.example"), Changed)
     assert await person_of(ctx, "bo@xn--strae-oqa.example") == ada
 
 
@@ -424,7 +458,7 @@ async def test_an_erased_person_has_no_link(ctx: Context, ada: SubscriberId, rel
     assert relay.taken == []
 
 
-async def test_an_address_with_a_record_of_its_own_is_refused_until_that_is_erased(
+async def test_an_address_with_a_record_of_its_own_is_refused_and_can_be_asked_for_anew_once_that_is_erased(
     ctx: Context, ada: SubscriberId
 ) -> None:
     await wish(ctx, ada, NEW)
@@ -435,7 +469,8 @@ async def test_an_address_with_a_record_of_its_own_is_refused_until_that_is_eras
     assert isinstance(await confirm_new_address(ctx, token), Taken)
     assert await dump(ctx.db) == before
     await erase(ctx, bo, ON_PAGE)
-    assert isinstance(await confirm_new_address(ctx, token), Changed)
+    assert isinstance(await confirm_new_address(ctx, token), LinkUnknown)
+    assert isinstance(await change(ctx, ada, NEW), Changed)
     assert await person_of(ctx, NEW) == ada
 
 
@@ -483,7 +518,30 @@ async def test_letters_from_the_old_address_stay_the_persons(ctx: Context, ada: 
         assert (await connection.execute(select(inbound_unclear))).all() == []
 
 
-async def test_the_proof_is_found_by_the_new_address_and_by_the_old_one_no_longer(
+async def test_a_link_in_the_old_mailbox_agrees_to_nothing_for_the_new_one(
+    ctx: Context, ada: SubscriberId, relay: Relay
+) -> None:
+    await ask(ctx, ADA, GLASFASER, first_name="Mallory")
+    await deliver(ctx)
+    link = await confirm_link(ctx, ada)
+    before = await states_of(ctx, ada)
+    await change(ctx, ada, NEW)
+    assert isinstance(await confirm(ctx, link.rpartition("/")[2], (GLASFASER,)), NothingToConfirm)
+    assert await states_of(ctx, ada) == before
+    assert (await profile_of(ctx, ada)).first_name == "Ava"
+
+
+async def test_a_question_that_waits_for_the_old_mailbox_is_mailed_to_neither(
+    ctx: Context, ada: SubscriberId, relay: Relay
+) -> None:
+    await ask(ctx, ADA, GLASFASER)
+    await change(ctx, ada, NEW)
+    await deliver(ctx)
+    assert [mail.rcpt_to for mail in relay.taken] == [ADA]
+    assert b"/c/" not in relay.taken[0].data
+
+
+async def test_the_proof_is_found_by_the_new_address_and_by_the_old_one_until_somebody_else_has_it(
     ctx: Context, ada: SubscriberId
 ) -> None:
     await change(ctx, ada, NEW)
@@ -492,7 +550,25 @@ async def test_the_proof_is_found_by_the_new_address_and_by_the_old_one_no_longe
     assert found.subscriber_id == ada
     assert [(one.previous_address, one.address) for one in found.moves] == [(ADA, NEW)]
     assert f"from {ADA} to {NEW}" in as_text(evidence_document(ctx, found, "en"))
-    assert await gather(ctx, Inquiry(address=parse_address(ADA), reason="claim 4", by="mia")) is None
+    by_old = Inquiry(address=parse_address("ADA@example.com"), reason="claim 4", by="mia")
+    found = await gather(ctx, by_old)
+    assert found is not None
+    assert found.subscriber_id == ada
+    assert f"from {ADA} to {NEW}" in as_text(evidence_document(ctx, found, "en"))
+    assert await identify(ctx, by_old, act="look up") == ada
+    heir = await join(ctx, ADA, BLOG)
+    found = await gather(ctx, by_old)
+    assert found is not None
+    assert found.subscriber_id == heir
+    assert await identify(ctx, by_old, act="look up") == heir
+
+
+async def test_an_address_that_was_only_asked_for_leads_to_nobody(ctx: Context, ada: SubscriberId) -> None:
+    await change(ctx, ada, NEW)
+    await wish(ctx, ada, THIRD)
+    assert await gather(ctx, Inquiry(address=parse_address(THIRD), reason="claim 4", by="mia")) is None
+    await change(ctx, ada, "ada.fourth@example.com")
+    assert await identify(ctx, Inquiry(address=parse_address(NEW), reason="claim 4", by="mia"), act="look up") == ada
 
 
 async def test_the_sealed_proof_still_says_where_the_address_came_from(ctx: Context, ada: SubscriberId) -> None:
@@ -528,6 +604,18 @@ async def test_a_letter_is_open_until_the_new_address_is_confirmed(ctx: Context,
     assert await requests_of(ctx, ada) == [(kind, "operator", True, "letter 17")]
 
 
+async def test_a_letter_that_came_after_the_wish_stays_open(ctx: Context, ada: SubscriberId, clock: Clock) -> None:
+    await wish(ctx, ada, NEW)
+    clock.move(timedelta(hours=1))
+    letter = Inquiry(address=parse_address(ADA), reason="letter 17", by="mia")
+    assert await take_request(ctx, letter, RightsRequestKind.NEW_ADDRESS, clock().date())
+    assert isinstance(await confirm_new_address(ctx, await token_of(ctx, ada)), Changed)
+    assert sorted(await requests_of(ctx, ada)) == [
+        ("new_address", "new_address_page", True, ""),
+        ("new_address", "operator", False, "letter 17"),
+    ]
+
+
 # --- together --------------------------------------------------------------------------------------------------------------
 
 
@@ -554,6 +642,20 @@ async def test_a_sign_up_of_the_same_address_at_the_same_time_comes_before_or_af
     _, done = await asyncio.gather(ask(replace(ctx, db=other), NEW, BLOG), confirm_new_address(ctx, token))
     owner = await person_of(ctx, NEW)
     assert isinstance(done, Changed if owner == ada else Taken)
+
+
+async def test_a_service_mail_that_makes_the_address_known_in_this_moment_has_it(
+    ctx: Context, other: Database, ada: SubscriberId
+) -> None:
+    await wish(ctx, ada, NEW)
+    token = await token_of(ctx, ada)
+    async with other.write() as connection:
+        await sends.add_addressees(connection, {SubscriberId(ctx.ids()): parse_address(NEW)}, at=ctx.clock())
+        press = asyncio.create_task(confirm_new_address(ctx, token))
+        await asyncio.sleep(0.5)
+    assert isinstance(await press, Taken)
+    assert await address_of(ctx, ada) == ADA
+    assert await requests_of(ctx, ada) == []
 
 
 async def test_of_two_presses_at_once_both_see_the_change_and_one_is_noted(

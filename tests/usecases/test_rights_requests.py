@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from pixel_service.domain.address import parse_address
 from pixel_service.domain.messages import SubscriberId
 from pixel_service.domain.retention import Kept
 from pixel_service.domain.rights import MOST_NOTE, RequestId, RightsRequestKind
@@ -12,7 +13,14 @@ from pixel_service.jobs import steps
 from pixel_service.observability import Metrics
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import audit_log, rights_requests
+from pixel_service.usecases import on_behalf
 from pixel_service.usecases.context import Context
+from pixel_service.usecases.erase import erase
+from pixel_service.usecases.evidence import Inquiry
+from pixel_service.usecases.identify import identify
+from pixel_service.usecases.on_behalf import take_request
+from pixel_service.usecases.privacy import withdraw_on_page
+from pixel_service.usecases.rectify import correct_some
 from pixel_service.usecases.retain_data import count_due, purge_slice
 from pixel_service.usecases.rights import delete_my_opens, lift, object_to_marketing, restrict
 from pixel_service.usecases.rights_requests import (
@@ -24,7 +32,7 @@ from pixel_service.usecases.rights_requests import (
 )
 from pixel_service.usecases.withdraw import Source
 from tests.access import Clock
-from tests.builders import BLOG, context, join
+from tests.builders import BLOG, OPENS, context, join
 
 BY_PAGE = Asked(source=Source.PRIVACY_PAGE)
 LETTER = Asked(source=Source.OPERATOR, note="letter 17")
@@ -84,6 +92,38 @@ async def test_what_is_done_closes_the_open_letter_of_its_kind_and_only_that(ctx
         ("anna@example.com", "access"),
         ("bo@example.com", "restriction"),
     }
+
+
+async def test_a_person_who_does_a_part_of_what_the_letter_asks_for_does_not_close_it(ctx: Context) -> None:
+    anna = await join(ctx, "anna@example.com", BLOG, OPENS)
+    for kind in (RightsRequestKind.WITHDRAWAL, RightsRequestKind.RECTIFICATION):
+        await note(ctx, anna, kind, LETTER, done=False)
+    await withdraw_on_page(ctx, anna, frozenset({OPENS}))
+    await correct_some(ctx, anna, {"phone": "1"}, BY_PAGE)
+    assert {one.request.kind.value for one in await open_requests(ctx)} == {"withdrawal", "rectification"}
+    await withdraw_on_page(ctx, anna, None)
+    await correct_some(ctx, anna, {"phone": "2"}, LETTER)
+    assert await open_requests(ctx) == []
+    assert sorted(await kept(ctx)) == [
+        ("rectification", "operator", True),
+        ("rectification", "privacy_page", True),
+        ("withdrawal", "operator", True),
+        ("withdrawal", "privacy_page", True),
+    ]
+
+
+async def test_no_letter_is_noted_of_a_person_who_was_erased_while_they_were_looked_up(
+    ctx: Context, anna: SubscriberId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def erased_meanwhile(ctx: Context, inquiry: Inquiry, *, act: str) -> SubscriberId | None:
+        found = await identify(ctx, inquiry, act=act)
+        assert await erase(ctx, anna, BY_PAGE)
+        return found
+
+    monkeypatch.setattr(on_behalf, "identify", erased_meanwhile)
+    letter = Inquiry(address=parse_address("anna@example.com"), reason="letter of Anna", by="mia")
+    assert not await take_request(ctx, letter, RightsRequestKind.ACCESS, ctx.clock().date())
+    assert await kept(ctx) == [("erasure", "privacy_page", True)]
 
 
 async def test_open_requests_come_in_the_order_of_their_day_and_say_when_it_is_over(

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
@@ -24,11 +23,21 @@ from pixel_service.domain.messages import SubscriberId
 from pixel_service.domain.retention import Kept
 from pixel_service.domain.signup import Profile
 from pixel_service.domain.tokens import Link, Tokens, encode_id
-from pixel_service.domain.webhooks import LEASE, PAUSES, EndpointId, Notice, WebhookEvent, WebhookId
+from pixel_service.domain.webhooks import (
+    LEASE,
+    PAUSES,
+    Answer,
+    EndpointId,
+    Notice,
+    WebhookEvent,
+    WebhookId,
+    judge_status,
+)
 from pixel_service.jobs import steps
 from pixel_service.observability import Metrics
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import address_changes, webhook_deliveries, webhook_endpoints
+from pixel_service.usecases import webhooks
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.erase import erase
 from pixel_service.usecases.rectify import ask_new_address, confirm_new_address, correct
@@ -47,6 +56,8 @@ from tests.usecases.test_withdraw import rows
 
 ANNA = "anna@example.com"
 MOMENT = timedelta(seconds=1)
+#: Right by every rule of ours, and refused by httpx and IDNA.
+NOT_TAKEN = ("https://999.1.1.1/", "https://[v1.a]/", "https://xn--a.example/")
 ASKED = Asked(source=Source.OPERATOR)
 
 
@@ -424,16 +435,41 @@ async def test_who_lost_the_lease_records_nothing(
     assert await log(ctx) == [("waiting", 1, "500", True)]
 
 
-async def test_what_goes_wrong_with_one_notice_makes_no_other_go_out_twice(
-    ctx: Context, clock: Clock, receiver: Receiver
+@pytest.mark.parametrize("url", NOT_TAKEN)
+async def test_an_endpoint_at_an_address_that_httpx_refuses_is_given_up_like_any_other(
+    ctx: Context, clock: Clock, receiver: Receiver, url: str
 ) -> None:
     await listen(ctx, receiver)
-    broken, _ = await listen(ctx, receiver)
-    async with ctx.db.write() as connection:
-        spoiled = update(webhook_endpoints).where(webhook_endpoints.c.endpoint_id == broken)
-        await connection.execute(spoiled.values(url="https://crm.example.com/\x01"))
     await tell(ctx)
-    with pytest.raises(httpx.InvalidURL):
+    async with ctx.db.write() as connection:
+        await connection.execute(update(webhook_endpoints).values(url=url))
+    for _ in range(1 + len(PAUSES)):
+        assert await run(ctx) == 1
+        clock.move(timedelta(days=2))
+    assert [(status, tries) for status, tries, _, _ in await log(ctx)] == [("given_up", 10)]
+
+
+@pytest.mark.parametrize("url", NOT_TAKEN)
+async def test_an_address_that_httpx_refuses_is_refused_when_it_is_added(ctx: Context, url: str) -> None:
+    with pytest.raises(InvalidInput, match="url"):
+        await add_endpoint(ctx, url, [WebhookEvent.ERASED])
+    assert await rows(ctx.db, webhook_endpoints) == []
+
+
+async def test_what_goes_wrong_with_one_notice_makes_no_other_go_out_twice(
+    ctx: Context, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(code: int) -> Answer:
+        if code == 418:
+            raise ZeroDivisionError
+        return judge_status(code)
+
+    monkeypatch.setattr(webhooks, "judge_status", judge)
+    await listen(ctx, receiver)
+    await listen(ctx, receiver)
+    receiver.answers = [status(418)]
+    await tell(ctx)
+    with pytest.raises(ZeroDivisionError):
         await deliver_webhooks(ctx, WebhookDesk())
     assert await run(ctx) == 0
     assert sorted(await log(ctx)) == [("delivered", 1, "204", False), ("waiting", 0, "", True)]

@@ -78,6 +78,7 @@ async def test_the_form_asks_for_address_and_reason_and_reading_it_is_no_look(
         ({"address": "anna"}, "Please enter a valid e-mail address."),
         ({"reason": "  "}, "Please say why you need to know."),
         ({"reason": "x" * 501}, "Please say why you need to know."),
+        ({"reason": "letter of bo@example.com"}, "Please name no address in the reason"),
     ],
 )
 async def test_without_a_valid_address_or_a_reason_nothing_is_shown(

@@ -118,6 +118,7 @@ async def test_an_unknown_address_is_told_and_audited_without_the_address(office
         ({"address": "anna"}, "valid e-mail address"),
         ({"reason": " "}, "say why"),
         ({"reason": "x" * 501}, "say why"),
+        ({"reason": "letter of bo@example.com"}, "name no address"),
     ],
 )
 @pytest.mark.parametrize("act", ["look", "restrict", "erase", "note"])
@@ -188,6 +189,12 @@ async def test_an_erasure_needs_the_address_twice(officer: AsyncClient, ctx: Con
         assert (await connection.execute(select(subscribers))).all() == []
 
 
+@pytest.mark.parametrize("again", ["info@bücher.example", "Info@xn--bcher-kva.example "])
+async def test_an_address_beyond_ascii_is_erased_as_it_is_shown(officer: AsyncClient, ctx: Context, again: str) -> None:
+    await join(ctx, "info@bücher.example", BLOG)
+    assert (await post(officer, "erase", "info@bücher.example", again=again)).status_code == 303
+
+
 # --- the list ------------------------------------------------------------------------
 
 
@@ -215,6 +222,8 @@ async def test_a_letter_is_on_the_list_with_its_day_until_it_is_closed(
         (form,) = closing(late := await admin.get(PAGE))
         assert "Overdue" in late.text
         missing = await admin.post(form.action, data={"reason": " "}, headers=HERE)
+        named = await admin.post(form.action, data={"reason": f"wrote to {ANNA}"}, headers=HERE)
+        assert (named.status_code, "name no address" in named.text) == (422, True)
         assert missing.status_code == 422
         for was in ("closed", "not-open"):
             closed = await admin.post(form.action, data={"reason": "answered"}, headers=HERE)

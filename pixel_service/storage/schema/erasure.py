@@ -23,7 +23,7 @@ sealed_evidence = Table(
 )
 
 
-#: Whom no import may bring back (E9). The row goes when the person confirms a new sign-up.
+#: Whom no import may bring back (E9): erased, moved, or ended what a restored backup does not know of. The row goes when the person confirms a new sign-up.
 erased_addresses = Table(
     "erased_addresses",
     metadata,

@@ -153,7 +153,8 @@ inbound_unclear = Table(
     metadata,
     Column("inbound_id", id_type(), primary_key=True),
     Column("received_at", Moment, nullable=False),
-    #: Whom it is from, as far as that is proven or claimed. No foreign key: the list must not keep anybody from being erased.
+    #: Whom it is from, as far as that is proven or claimed; once it is settled, whom it was decided on. No foreign key: the
+    #: list must not keep anybody from being erased.
     Column("subscriber_id", id_type(), index=True),
     #: The address in From, lower-case where it is one.
     Column("sender", String(254), nullable=False, index=True),

@@ -33,6 +33,10 @@ _MAX_JSON = 200_000
 
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 PurposeName = Annotated[str, StringConstraints(max_length=60, pattern=r"^[a-z]+(:[a-z0-9-]{1,40})?$")]
+#: What a consent can be for; a purpose that is no longer offered can still be withdrawn.
+ConsentPurpose = Annotated[
+    str, StringConstraints(max_length=60, pattern=r"^((newsletter|whitepaper):[a-z0-9-]{1,40}|tracking:opens)$")
+]
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,8}$")]
 #: As typed: what is no address at all gets a verdict (a send) or a message (a form), not a refusal of the document.
 TypedAddress = Annotated[str, StringConstraints(max_length=320)]
@@ -125,6 +129,13 @@ class SendRequest(Body):
         """SHA-256 of the canonical request: order of names, blank space and defaults spelled out make no difference."""
         plain = self.model_dump(mode="json")
         return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class WithdrawalRequest(Body):
+    """POST /v1/withdrawals; without `purposes` everything ends."""
+
+    address: TypedAddress
+    purposes: Annotated[list[ConsentPurpose], Field(min_length=1, max_length=20)] | None = None
 
 
 class ChoiceMade(Body):

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from pixel_service.domain.accounts import SEES_PERSONS
 from pixel_service.domain.address import parse_address
 from pixel_service.domain.errors import InvalidInput
+from pixel_service.domain.rights import names_address
 from pixel_service.usecases.evidence import Inquiry, gather
 from pixel_service.usecases.evidence_document import document
 from pixel_service.web.console.login import require_user
@@ -19,6 +20,7 @@ PATH = "/console/evidence"
 _MOST_REASON = 500
 BAD_ADDRESS = "Please enter a valid e-mail address."
 NO_REASON = "Please say why you need to know."
+NAMES_ADDRESS = "Please name no address in the reason; the person is noted by number."
 
 
 @require_user
@@ -40,6 +42,8 @@ async def show_evidence(request: Request) -> Response:
     reason = typed.text("reason").strip()
     if not reason or len(reason) > _MOST_REASON:
         return _form(request, typed, error=NO_REASON, status=422)
+    if names_address(reason):
+        return _form(request, typed, error=NAMES_ADDRESS, status=422)
     found = await gather(ctx, Inquiry(address=address, reason=reason, by=request.state.user.email))
     if found is None:
         return _form(request, typed, unknown=True)

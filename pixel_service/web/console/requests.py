@@ -13,13 +13,21 @@ from starlette.responses import RedirectResponse, Response
 
 from pixel_service.domain.address import parse_address
 from pixel_service.domain.errors import InvalidInput
-from pixel_service.domain.rights import MOST_NOTE, RequestId, RightsRequest, RightsRequestKind
+from pixel_service.domain.rights import (
+    MOST_NOTE,
+    NO_ADDRESS,
+    RequestId,
+    RightsRequest,
+    RightsRequestKind,
+    names_address,
+)
 from pixel_service.i18n import format_day
 from pixel_service.usecases.evidence import Inquiry
 from pixel_service.usecases.evidence_words import STATES
 from pixel_service.usecases.on_behalf import Found, Right, carry_out, look_up, take_request
 from pixel_service.usecases.rights_requests import OpenRequest, close_request, look_at_open
 from pixel_service.web.api.models import read_id
+from pixel_service.web.console.evidence import NAMES_ADDRESS
 from pixel_service.web.console.login import require_officer
 from pixel_service.web.language import language_of
 from pixel_service.web.views import Form, action, context_of, href, read_form, say, show
@@ -92,8 +100,8 @@ async def close(request: Request) -> Response:
     typed = await read_form(request)
     try:
         reason = _reason(typed)
-    except InvalidInput:
-        return await _page(request, said=NO_REASON, status=422)
+    except InvalidInput as error:
+        return await _page(request, said=_ERRORS[error.field], status=422)
     closed = await close_request(context_of(request), request_id, by=request.state.user.email, reason=reason)
     return _back(request, "closed" if closed else "not-open")
 
@@ -117,6 +125,8 @@ def _reason(typed: Form) -> str:
     reason = typed.text("reason").strip()
     if not reason or len(reason) > MOST_NOTE:
         raise InvalidInput("reason", "missing or too long")
+    if names_address(reason):
+        raise InvalidInput("reason.address", NO_ADDRESS)
     return reason
 
 
@@ -136,13 +146,14 @@ def _day(typed: Form) -> date:
 
 def _sure(act: str, typed: Form, inquiry: Inquiry) -> None:
     """There is no way back from an erasure: its address is typed twice."""
-    if act == Right.ERASE and typed.text("again").strip().casefold() != inquiry.address.key:
+    if act == Right.ERASE and parse_address(typed.text("again"), field="again").key != inquiry.address.key:
         raise InvalidInput("again", "another address")
 
 
 _ERRORS: Mapping[str, str] = {
     "address": BAD_ADDRESS,
     "reason": NO_REASON,
+    "reason.address": NAMES_ADDRESS,
     "received": NO_DAY,
     "again": NOT_THE_SAME,
 }

@@ -285,7 +285,7 @@ def run(new_database: NewDatabase, *, examples: int) -> Counter[str]:
 
 @pytest.mark.slow
 def test_every_right_holds_in_any_order(new_sqlite: NewDatabase) -> None:
-    seen = run(new_sqlite, examples=100)
+    seen = run(new_sqlite, examples=60)
     # A machine that does nothing finds nothing.
     must_be_seen = {"imported", "opened", "restored", *(act.value for act in Noted)}
     assert must_be_seen <= seen.keys()

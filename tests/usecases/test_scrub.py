@@ -176,9 +176,8 @@ async def test_while_somebody_still_reads_what_was_deleted_the_scrub_stays_due(
     ctx: Context, other: Database, request: pytest.FixtureRequest
 ) -> None:
     people, traces = await opened(ctx)
-    async with other.read() as reader:
-        if not other.is_sqlite:
-            await reader.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    engine = other._reader if other.is_sqlite else other._reader.execution_options(isolation_level="REPEATABLE READ")
+    async with engine.connect() as reader:
         await reader.execute(text("SELECT count(*) FROM subscribers"))
         await stop(ctx, people)
         assert await scrub(ctx) == 0

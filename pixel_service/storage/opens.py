@@ -1,6 +1,7 @@
 """Opens on disk: the hot path of recording, and their erasure.
 
-What must hold: an open is inserted only if consent stands in the very transaction that inserts it (P3, DESIGN rule 3).
+What must hold: an open is inserted only if consent stands in the very transaction that inserts it (P3, DESIGN rule 3),
+and stood already when it happened: what waited while consent was away is not let in by a consent given since.
 On PostgreSQL the recorder share-locks the consent rows first and looks second: a withdrawal, which takes its consent row
 FOR UPDATE before it deletes, either waits for the recorder and then deletes what it stored, or is seen by it. A single
 statement would not do: while it waits for the lock, its snapshot still shows the pixel mapping that the withdrawal
@@ -39,19 +40,21 @@ FOR SHARE
 """  # noqa: S608  the only insertions are constants of the domain
 #: $7 are the people whose consent is locked and valid. The emitted message is a WAL record that nobody reads; it makes
 #: the commit flush.
-_STORE_ON_POSTGRESQL = """
+_STORE_ON_POSTGRESQL = f"""
 WITH stored AS (
   INSERT INTO opens (open_id, message_id, opened_at, verdict, reason, client_family)
   SELECT seen.open_id, pixels.message_id, seen.opened_at, seen.verdict, seen.reason, seen.client_family
   FROM unnest($1::bytea[], $2::varchar[], $3::timestamptz[], $4::varchar[], $5::varchar[], $6::varchar[])
     AS seen (open_id, pixel_id, opened_at, verdict, reason, client_family)
   JOIN pixels ON pixels.pixel_id = seen.pixel_id
-  WHERE pixels.subscriber_id = ANY ($7::varchar[]) AND seen.opened_at < pixels.closes_at
+  JOIN consents ON consents.subscriber_id = pixels.subscriber_id AND {_CONSENT}
+  WHERE pixels.subscriber_id = ANY ($7::varchar[])
+    AND seen.opened_at >= consents.decided_at AND seen.opened_at < pixels.closes_at
   ON CONFLICT (open_id) DO NOTHING
   RETURNING 1
 )
 SELECT count(*), pg_logical_emit_message(true, 'pixel-service', '') FROM stored
-"""
+"""  # noqa: S608  the only insertions are constants of the domain
 #: One statement for the batch, not executemany: each row would hand the interpreter's lock to and fro.
 #: JSON has no bytes, so the ids travel beside it, 16 bytes each. CROSS JOIN keeps the order of look-ups.
 _STORE_ON_SQLITE = f"""
@@ -62,6 +65,7 @@ FROM json_each(?1) AS seen
 CROSS JOIN pixels ON pixels.pixel_id = json_extract(seen.value, '$[0]')
 CROSS JOIN consents ON consents.subscriber_id = pixels.subscriber_id
 WHERE {_CONSENT}
+  AND json_extract(seen.value, '$[1]') >= consents.decided_at
   AND json_extract(seen.value, '$[1]') < pixels.closes_at
 ON CONFLICT (open_id) DO NOTHING
 RETURNING 1

@@ -47,6 +47,15 @@ def document(ctx: Context, held: PersonalData, language: str) -> Document:
         title=writer.say("What we hold about %(address)s", address=held.person.address),
         facts=(
             Fact(writer.say("Controller"), f"{ctx.company.name}, {ctx.company.address}"),
+            Fact(
+                writer.say("Data protection officer"),
+                f"{ctx.company.data_protection_officer}, {ctx.company.privacy_email}",
+            ),
+            Fact(writer.say("Supervisory authority"), ctx.company.supervisory_authority),
+            Fact(
+                writer.say("Your rights"),
+                writer.say("access, correction, erasure, restriction, a copy, objection, withdrawal, and a complaint"),
+            ),
             Fact(writer.say("As of"), writer.moment(held.at)),
         ),
         sections=(

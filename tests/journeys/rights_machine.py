@@ -188,8 +188,6 @@ class RightsWorld(World):
             self.people.restricts(self.people.known[person], self.clock())
 
     async def lift(self, address: str) -> None:
-        """The recorder commits within a quarter of a second, long before anybody presses the next button."""
-        await self.flush()
         person = await self.id_at(address)
         if person is not None:
             assert await lift(self.ctx, person, ON_PAGE) is not None
@@ -202,6 +200,7 @@ class RightsWorld(World):
             self.people.objects(self.people.known[person])
 
     async def delete_opens(self, address: str) -> None:
+        """The recorder commits within a quarter of a second, long before anybody presses the next button."""
         await self.flush()
         person = await self.id_at(address)
         if person is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,17 @@ async def test_only_a_valid_consent_lets_an_open_in(db: Database, state: State) 
     async with db.write() as connection:
         mail = await add_tracked_mail(connection, state)
         assert await store(connection, [fetch(mail.pixel_id)]) == (1 if state in VALID_STATES else 0)
+
+
+async def test_a_consent_given_since_lets_no_open_in_that_waited(db: Database) -> None:
+    async with db.write() as connection:
+        mail = await add_tracked_mail(connection)
+        given_at = (
+            await connection.execute(select(consents.c.decided_at).where(consents.c.purpose == TRACKING_OPENS))
+        ).scalar_one()
+        before, then = given_at - timedelta(microseconds=1), given_at
+        assert await store(connection, [replace(fetch(mail.pixel_id), at=before)]) == 0
+        assert await store(connection, [replace(fetch(mail.pixel_id), at=then)]) == 1
 
 
 async def test_a_newsletter_consent_lets_no_open_in(db: Database) -> None:

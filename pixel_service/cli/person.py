@@ -89,6 +89,12 @@ def withdraw(address: Whose, reason: Why) -> None:
     _carry_out(address, reason, "withdraw")
 
 
+@app.command("stop-measuring")
+def stop_measuring(address: Whose, reason: Why) -> None:
+    """End the consent to open tracking and nothing else, and delete the opens (Art. 7(3))."""
+    _carry_out(address, reason, "stop_measuring")
+
+
 @app.command("delete-opens")
 def delete_opens(address: Whose, reason: Why) -> None:
     """Delete the opens so far and nothing else."""

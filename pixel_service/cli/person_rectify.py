@@ -25,13 +25,9 @@ def correct(
     inquiry = inquiry_of(address, reason)
 
     async def run(ctx: "Context") -> "Correction | None":
-        from pixel_service.usecases.identify import identify
-        from pixel_service.usecases.rectify import correct_some
-        from pixel_service.usecases.rights_requests import Asked
-        from pixel_service.usecases.withdraw import Source
+        from pixel_service.usecases.on_behalf import correct_details
 
-        who = await identify(ctx, inquiry, act="correct")
-        return await correct_some(ctx, who, details, Asked(source=Source.OPERATOR, note=reason)) if who else None
+        return await correct_details(ctx, inquiry, details)
 
     done = in_context(run)
     if done is None:
@@ -52,13 +48,9 @@ def new_address(
         wanted = parse_address(new, field="new address")
 
     async def run(ctx: "Context") -> bool:
-        from pixel_service.usecases.identify import identify
-        from pixel_service.usecases.rectify import ask_new_address
-        from pixel_service.usecases.rights_requests import Asked
-        from pixel_service.usecases.withdraw import Source
+        from pixel_service.usecases.on_behalf import move_to
 
-        who = await identify(ctx, inquiry, act="new address")
-        return who is not None and await ask_new_address(ctx, who, wanted, Asked(source=Source.OPERATOR, note=reason))
+        return await move_to(ctx, inquiry, wanted)
 
     if not in_context(run):
         unknown()

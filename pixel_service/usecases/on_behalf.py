@@ -10,20 +10,24 @@ from datetime import date, datetime, time
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from pixel_service.domain.consent import Purpose
+from pixel_service.domain.address import Address
+from pixel_service.domain.consent import TRACKING_OPENS, Purpose
 from pixel_service.domain.errors import InvalidInput
 from pixel_service.domain.messages import SubscriberId
+from pixel_service.domain.personal_data import Holder
 from pixel_service.domain.rights import RightsRequest, RightsRequestKind
-from pixel_service.storage import consent, rights_requests, subscribers
+from pixel_service.storage import consent, privacy, rights_requests, subscribers
 from pixel_service.storage.consent import Consent
 from pixel_service.storage.subscribers import Subscriber
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.erase import erase
 from pixel_service.usecases.evidence import Inquiry
 from pixel_service.usecases.identify import identify
+from pixel_service.usecases.privacy import ACT as TOLD
+from pixel_service.usecases.rectify import Correction, ask_new_address, correct_some
 from pixel_service.usecases.rights import RightsReceipt, delete_my_opens, lift, object_to_marketing, restrict
 from pixel_service.usecases.rights_requests import Asked, note_request
-from pixel_service.usecases.withdraw import Source, end_all
+from pixel_service.usecases.withdraw import Receipt, Source, end, end_all
 
 _END_OF_DAY = time(23, 59)
 
@@ -35,6 +39,8 @@ class Right(StrEnum):
     LIFT = "lift"
     OBJECT = "object"
     WITHDRAW = "withdraw"
+    #: Ends the consent to open tracking and nothing else.
+    STOP_MEASURING = "stop_measuring"
     DELETE_OPENS = "delete_opens"
     ERASE = "erase"
 
@@ -70,7 +76,37 @@ async def carry_out(ctx: Context, inquiry: Inquiry, right: Right) -> RightsRecei
     who = await identify(ctx, inquiry, act=right.value)
     if who is None:
         return None
-    return await _ACTS[right](ctx, who, Asked(source=Source.OPERATOR, note=inquiry.reason))
+    return await _ACTS[right](ctx, who, _asked(inquiry))
+
+
+async def correct_details(ctx: Context, inquiry: Inquiry, details: Mapping[str, str]) -> Correction | None:
+    """The details named become this (Art. 16). None for an address that is not on record. Raises as `correct_some` does."""
+    who = await identify(ctx, inquiry, act="correct")
+    return await correct_some(ctx, who, details, _asked(inquiry)) if who else None
+
+
+async def move_to(ctx: Context, inquiry: Inquiry, wanted: Address) -> bool:
+    """Ask a new address to confirm that it is the person's; it counts once it does. False for an address that is not on
+    record. Raises `InvalidInput`."""
+    who = await identify(ctx, inquiry, act="new address")
+    return who is not None and await ask_new_address(ctx, who, wanted, _asked(inquiry))
+
+
+async def take_copy(ctx: Context, inquiry: Inquiry) -> Holder | None:
+    """Note that a colleague hands over a copy of everything (Art. 15); whose it is. None for an address that is not on
+    record."""
+    who = await identify(ctx, inquiry, act=TOLD)
+    if who is None:
+        return None
+    async with ctx.db.write() as connection:
+        if who not in await subscribers.hold(connection, [who]):
+            return None
+        await note_request(ctx, connection, who, RightsRequestKind.ACCESS, _asked(inquiry), done=True)
+        return await privacy.holder(connection, who)
+
+
+def _asked(inquiry: Inquiry) -> Asked:
+    return Asked(source=Source.OPERATOR, note=inquiry.reason)
 
 
 async def take_request(ctx: Context, inquiry: Inquiry, kind: RightsRequestKind, received: date) -> bool:
@@ -98,8 +134,21 @@ async def _withdraw(ctx: Context, who: SubscriberId, asked: Asked) -> RightsRece
         if ended is None:
             return None
         await note_request(ctx, connection, who, RightsRequestKind.WITHDRAWAL, asked, done=True)
+    return _withdrawn(ended)
+
+
+async def _stop_measuring(ctx: Context, who: SubscriberId, asked: Asked) -> RightsReceipt | None:
+    async with ctx.db.write() as connection:
+        ended = await end(ctx, connection, who, {TRACKING_OPENS}, asked.source)
+        if ended is None:
+            return None
+        await note_request(ctx, connection, who, RightsRequestKind.WITHDRAWAL, asked, done=True, part=True)
+    return _withdrawn(ended)
+
+
+def _withdrawn(ended: Receipt) -> RightsReceipt:
     return RightsReceipt(
-        subscriber_id=who,
+        subscriber_id=ended.subscriber_id,
         language=ended.language,
         kind=RightsRequestKind.WITHDRAWAL,
         at=ended.at,
@@ -129,6 +178,7 @@ _ACTS: Mapping[Right, Callable[[Context, SubscriberId, Asked], Awaitable[RightsR
     Right.LIFT: lift,
     Right.OBJECT: object_to_marketing,
     Right.WITHDRAW: _withdraw,
+    Right.STOP_MEASURING: _stop_measuring,
     Right.DELETE_OPENS: delete_my_opens,
     Right.ERASE: _erase,
 }

@@ -34,7 +34,14 @@ from pixel_service.web import (
 )
 from pixel_service.web.api import notice as api_notice, offers, reports as api_reports, send, sign_ups, withdrawals
 from pixel_service.web.api.origins import origin_of
-from pixel_service.web.console import evidence as console_evidence, inbox, login, reports as console_reports, requests
+from pixel_service.web.console import (
+    evidence as console_evidence,
+    inbox,
+    login,
+    person,
+    reports as console_reports,
+    requests,
+)
 from pixel_service.web.errors import answer
 from pixel_service.web.pages import Pages
 from pixel_service.web.security import Rules, guards
@@ -78,15 +85,7 @@ def routes() -> list[BaseRoute]:
         _at("/v1/withdrawals", post=withdrawals.create),
         _at("/v1/campaigns/{campaign_id}/report", get=api_reports.show),
         # Colleagues
-        _at("/console/login", get=login.show, post=login.log_in),
-        _at("/console/logout", post=login.log_out),
-        _at("/console/", get=console_reports.list_campaigns),
-        _at("/console/campaigns/{campaign_id}", get=console_reports.show_campaign),
-        _at("/console/inbox", get=inbox.show_inbox),
-        _at("/console/inbox/{inbound_id}", post=inbox.decide),
-        _at("/console/requests", get=requests.show_requests, post=requests.work_on),
-        _at("/console/requests/{request_id}", post=requests.close),
-        _at("/console/evidence", get=console_evidence.show_form, post=console_evidence.show_evidence),
+        *_console(),
         # Machines
         _at("/health/live", get=health.live),
         _at("/health/ready", get=health.ready),
@@ -110,6 +109,23 @@ def _pages_of_ones_own_data() -> tuple[BaseRoute, ...]:
         _at(f"{place}/{rectify.ADDRESS}", get=rectify.show_address, post=rectify.ask_address),
         _at(f"{place}/my-data.json", post=privacy.take_json),
         _at(f"{place}/my-data.zip", post=privacy.take_tables),
+    )
+
+
+def _console() -> tuple[BaseRoute, ...]:
+    return (
+        _at("/console/login", get=login.show, post=login.log_in),
+        _at("/console/logout", post=login.log_out),
+        _at("/console/", get=console_reports.list_campaigns),
+        _at("/console/campaigns/{campaign_id}", get=console_reports.show_campaign),
+        _at("/console/inbox", get=inbox.show_inbox),
+        _at("/console/inbox/{inbound_id}", post=inbox.decide),
+        _at("/console/requests", get=requests.show_requests, post=requests.work_on),
+        _at("/console/requests/{request_id}", post=requests.close),
+        _at("/console/person/correct", post=person.correct),
+        _at("/console/person/address", post=person.ask_address),
+        _at("/console/person/copy", post=person.download),
+        _at("/console/evidence", get=console_evidence.show_form, post=console_evidence.show_evidence),
     )
 
 

@@ -124,6 +124,17 @@ def test_a_right_is_carried_out_audited_and_noted_as_done(
     assert ANNA not in audited
 
 
+def test_stopping_the_measuring_ends_nothing_else(variables: Mapping[str, str]) -> None:
+    done = act(variables, "stop-measuring", ANNA)
+    assert done.exit_code == 0, done.output
+    assert "choices changed  1" in done.stdout
+    told = json.loads(run(variables, "evidence", ANNA, "--reason", "x", "--json").stdout)
+    assert {one["purpose"]: one["state"] for one in told["purposes"]} == {BLOG: "given", OPENS: "withdrawn"}
+    (_, noted) = act(variables, "requests", ANNA).stdout.splitlines()
+    assert ("withdrawal" in noted, "done " in noted, noted.endswith("letter 18")) == (True, True, True)
+    assert "stop_measuring" in run(variables, "audit", "list").stdout
+
+
 def test_a_restriction_is_lifted(variables: Mapping[str, str]) -> None:
     act(variables, "restrict", ANNA)
     lifted = act(variables, "lift", ANNA)
@@ -151,7 +162,9 @@ def test_a_letter_of_tomorrow_is_refused(variables: Mapping[str, str]) -> None:
     assert (refused.exit_code, refused.stderr.strip()) == (1, "Error: received: a day that has come")
 
 
-@pytest.mark.parametrize("command", ["restrict", "lift", "object", "withdraw", "delete-opens", "requests"])
+@pytest.mark.parametrize(
+    "command", ["restrict", "lift", "object", "withdraw", "stop-measuring", "delete-opens", "requests"]
+)
 def test_an_address_that_is_not_on_record_is_told_and_the_look_is_audited(
     variables: Mapping[str, str], command: str
 ) -> None:
@@ -162,7 +175,9 @@ def test_an_address_that_is_not_on_record_is_told_and_the_look_is_audited(
     assert "nobody@" not in listed
 
 
-@pytest.mark.parametrize("command", ["restrict", "lift", "object", "withdraw", "delete-opens", "requests"])
+@pytest.mark.parametrize(
+    "command", ["restrict", "lift", "object", "withdraw", "stop-measuring", "delete-opens", "requests"]
+)
 def test_no_right_without_a_reason(variables: Mapping[str, str], command: str) -> None:
     assert run(variables, "person", command, ANNA, "--reason", " ").exit_code == 2
     assert run(variables, "person", command, ANNA).exit_code == 2

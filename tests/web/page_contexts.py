@@ -150,6 +150,11 @@ REQUESTS: Values = {
     "address": "",
     "reason": "Brief 17",
     "person": None,
+    "errors": {},
+    "values": {"company": "Beispiel AG"},
+    "profile_fields": PROFILE,
+    "new": "",
+    "actions": {what: f"/console/person/{what}" for what in ("correct", "address", "copy")},
     "kinds": [{"value": "access", "label": "Auskunft (Art. 15)"}],
     "waiting": [
         {**REQUEST, "address": "bo@beispiel.example", "overdue": True, "action": "/console/requests/x"},
@@ -305,6 +310,13 @@ PAGES: Mapping[str, tuple[Values, ...]] = {
     "console/requests": (
         REQUESTS,
         {**REQUESTS, "person": PERSON, "waiting": []},
+        {
+            **REQUESTS,
+            "person": PERSON,
+            "said": "",
+            "new": "anna@",
+            "errors": {"company": "Zu lang.", "new": "Bitte prüfen."},
+        },
         {**REQUESTS, "person": {**PERSON, "restricted": True, "objected": True, "choices": [], "requests": []}},
     ),
     "console/evidence": (

@@ -5,6 +5,7 @@ nothing. Every look and every act is in the audit log with its reason.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ from pixel_service.domain.rights import (
     RightsRequestKind,
     names_address,
 )
+from pixel_service.domain.signup import FIELD_LIMITS
 from pixel_service.i18n import format_day
 from pixel_service.usecases.evidence import Inquiry
 from pixel_service.usecases.evidence_words import STATES
@@ -30,10 +32,14 @@ from pixel_service.web.api.models import read_id
 from pixel_service.web.console.evidence import NAMES_ADDRESS
 from pixel_service.web.console.login import require_officer
 from pixel_service.web.language import language_of
+from pixel_service.web.profile_fields import ProfileField, profile_fields
 from pixel_service.web.views import Form, action, context_of, href, read_form, say, show
 
 PAGE = "/console/requests"
 LOOK, NOTE = "look", "note"
+#: Below the pages of one person, see `person.py`.
+PERSON = "/console/person"
+CORRECTED, AS_BEFORE, MAILED = "corrected", "as-before", "mailed"
 
 BAD_ADDRESS = "Please enter a valid e-mail address."
 NO_REASON = "Please say why you need to know."
@@ -45,8 +51,12 @@ SAID: Mapping[str, str] = {
     Right.LIFT: "The restriction is lifted.",
     Right.OBJECT: "The objection is carried out.",
     Right.WITHDRAW: "Everything this person had agreed to is withdrawn.",
+    Right.STOP_MEASURING: "The opens of this person are no longer measured; those so far are deleted.",
     Right.DELETE_OPENS: "The opens of this person are deleted.",
     Right.ERASE: "This person's data is erased.",
+    CORRECTED: "The details of this person are corrected.",
+    AS_BEFORE: "Nothing had to be changed.",
+    MAILED: "A mail asks the new address to confirm; until then everything stays as it is.",
     NOTE: "The request is on the list.",
     "closed": "The request is closed.",
     "not-open": "This request was closed before.",
@@ -68,7 +78,7 @@ KINDS: Mapping[RightsRequestKind, str] = {
 @require_officer
 async def show_requests(request: Request) -> Response:
     """GET /console/requests"""
-    return await _page(request, said=SAID.get(request.query_params.get("was", ""), ""), tone="good")
+    return await page_of(request, said=SAID.get(request.query_params.get("was", ""), ""), tone="good")
 
 
 @require_officer
@@ -80,7 +90,7 @@ async def work_on(request: Request) -> Response:
     if act not in {LOOK, NOTE, *Right}:
         raise InvalidInput("act", "one of " + ", ".join((LOOK, NOTE, *Right)))
     try:
-        inquiry = _inquiry(request, typed)
+        inquiry = inquiry_of(request, typed)
         if act == LOOK:
             return await _show_person(request, typed, inquiry)
         if act == NOTE:
@@ -89,8 +99,8 @@ async def work_on(request: Request) -> Response:
             _sure(act, typed, inquiry)
             known = await carry_out(context_of(request), inquiry, Right(act)) is not None
     except InvalidInput as error:
-        return await _page(request, typed, said=_ERRORS.get(error.field, BAD_ADDRESS), status=422)
-    return _back(request, act) if known else await _page(request, typed, said=UNKNOWN, status=409)
+        return await page_of(request, typed, said=ERRORS.get(error.field, BAD_ADDRESS), status=422)
+    return back_to(request, act) if known else await page_of(request, typed, said=UNKNOWN, status=409)
 
 
 @require_officer
@@ -101,19 +111,19 @@ async def close(request: Request) -> Response:
     try:
         reason = _reason(typed)
     except InvalidInput as error:
-        return await _page(request, said=_ERRORS[error.field], status=422)
+        return await page_of(request, said=ERRORS[error.field], status=422)
     closed = await close_request(context_of(request), request_id, by=request.state.user.email, reason=reason)
-    return _back(request, "closed" if closed else "not-open")
+    return back_to(request, "closed" if closed else "not-open")
 
 
-def _back(request: Request, was: str) -> Response:
+def back_to(request: Request, was: str) -> Response:
     return RedirectResponse(f"{href(request, PAGE, language_of(request))}&was={was}", 303)
 
 
 # --- what was typed ---------------------------------------------------------------
 
 
-def _inquiry(request: Request, typed: Form) -> Inquiry:
+def inquiry_of(request: Request, typed: Form) -> Inquiry:
     return Inquiry(
         address=parse_address(typed.text("address"), field="address"),
         reason=_reason(typed),
@@ -150,7 +160,7 @@ def _sure(act: str, typed: Form, inquiry: Inquiry) -> None:
         raise InvalidInput("again", "another address")
 
 
-_ERRORS: Mapping[str, str] = {
+ERRORS: Mapping[str, str] = {
     "address": BAD_ADDRESS,
     "reason": NO_REASON,
     "reason.address": NAMES_ADDRESS,
@@ -165,15 +175,16 @@ _ERRORS: Mapping[str, str] = {
 async def _show_person(request: Request, typed: Form, inquiry: Inquiry) -> Response:
     found = await look_up(context_of(request), inquiry)
     if found is None:
-        return await _page(request, typed, said=UNKNOWN, status=409)
-    return await _page(request, typed, found=found)
+        return await page_of(request, typed, said=UNKNOWN, status=409)
+    return await page_of(request, typed, found=found)
 
 
-async def _page(
+async def page_of(
     request: Request,
     typed: Form | None = None,
     *,
     found: Found | None = None,
+    errors: Mapping[str, str] | None = None,
     said: str = "",
     tone: str = "",
     status: int = 200,
@@ -192,6 +203,11 @@ async def _page(
         address=typed.text("address") if typed else "",
         reason=typed.text("reason") if typed else "",
         person=_person(request, language, found) if found else None,
+        errors=errors or {},
+        values=_details(found, typed) if found and typed else {},
+        profile_fields=_fields(request, language),
+        new=typed.text("new") if typed else "",
+        actions={what: action(request, f"{PERSON}/{what}") for what in ("correct", "address", "copy")},
         kinds=[{"value": kind.value, "label": say(request, language, label)} for kind, label in KINDS.items()],
         waiting=[_waiting(request, language, one) for one in waiting],
     )
@@ -210,6 +226,17 @@ def _person(request: Request, language: str, found: Found) -> Mapping[str, objec
         "choices": choices,
         "requests": _requests(request, language, found.requests),
     }
+
+
+def _details(found: Found, typed: Form) -> Mapping[str, str]:
+    """What is on record, and over it what was typed into the form that is shown again."""
+    return asdict(found.person.profile) | {name: typed.text(name) for name in FIELD_LIMITS if name in typed.fields}
+
+
+def _fields(request: Request, language: str) -> list[ProfileField]:
+    """Not to be filled in with the colleague's own."""
+    fields = profile_fields(lambda text: say(request, language, text))
+    return [replace(field, autocomplete="off") for field in fields]
 
 
 def _requests(request: Request, language: str, made: Sequence[RightsRequest]) -> list[Mapping[str, object]]:

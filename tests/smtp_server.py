@@ -8,6 +8,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, AnyStr, Self
 
@@ -250,7 +251,7 @@ class _Session(SMTP):
                 options=tuple(envelope.mail_options),
                 connection=self._connection,
             )
-            self._owner.note(lambda mail=mail: self._owner.mails.append(mail))  # type: ignore[misc]
+            self._owner.note(partial(self._owner.mails.append, mail))
         return f"250 2.0.0 Ok: queued as {self._connection:04X}{self._mails:04X}"
 
     async def _stage(self, stage: Stage) -> None:

@@ -40,7 +40,7 @@ def environment(language: str, *, trim: bool = False) -> Environment:
         lstrip_blocks=trim,
     )
     translations = Catalogues(packaged_locales()).translations(language)
-    made.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    made.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]  # added by the extension
     return made
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from pixel_service.domain.errors import StorageUnavailable
-from pixel_service.storage.engine import Database
+from pixel_service.storage.engine import Connection, Database
 from pixel_service.storage.migrations import is_current, migrate
 from pixel_service.storage.schema import users
 from tests.conftest import NewDatabase
@@ -27,9 +27,9 @@ async def add(db: Database, name: str) -> None:
         await insert_user(connection, name)
 
 
-async def insert_user(connection: object, name: str) -> None:
+async def insert_user(connection: Connection, name: str) -> None:
     values = {"email": name, "password_hash": "x" * 200, "role": "viewer", "created_at": datetime.now(UTC)}
-    await connection.execute(insert(users).values(user_id=f"{name:a>26}"[:26], **values))  # type: ignore[attr-defined]
+    await connection.execute(insert(users).values(user_id=f"{name:a>26}"[:26], **values))
 
 
 async def count(db: Database) -> int:

@@ -16,7 +16,7 @@ COVERAGE_FLOOR := 95
 LOCK := pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
         --custom-compile-command "make lock" --quiet
 
-.PHONY: demo test check fmt lint types layers bench lock clean help
+.PHONY: demo test check fmt lint types layers bench prove lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make test     lint, types, layers, every test; on SQLite and PostgreSQL"
 	@echo "make fmt      format and sort imports        make lint / types / layers   one check"
 	@echo "make bench    benchmarks, each beside its peer"
+	@echo "make prove    the large proofs: minutes to hours"
 	@echo "make lock     pin what pyproject.toml asks for           make clean   remove what was built"
 
 demo: $(VENV)/.runtime
@@ -64,6 +65,11 @@ layers: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@for program in tests/benchmarks/bench_*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+
+# Every proof, also after one that failed.
+prove: $(VENV)/.dev
+	@failed=0; for program in tests/proofs/prove_*.py; do echo "== $$program"; \
+	$(BIN)/python -m "$$(echo $${program%.py} | tr / .)" || failed=1; done; exit $$failed
 
 # Keeps the versions that stand; `make lock UPGRADE=--upgrade` takes the newest.
 lock: $(VENV)/.made

@@ -237,5 +237,12 @@ def _web(settings: Settings, ctx: Context, recorder: Recorder, metrics: Metrics)
     logo = prepare_logo(settings.logo_file) if settings.logo_file else None
     logo_href = f"{urlsplit(settings.base_url).path}/static/logo.png" if logo else None
     pages = Pages(ctx.catalogues, ctx.company, settings.base_url, settings.zone, logo_href=logo_href)
-    pixel = PixelEndpoint(ctx.tokens, recorder, now, new_event_id, honour_gpc=settings.honour_gpc)
+    pixel = PixelEndpoint(
+        ctx.tokens,
+        recorder,
+        now,
+        new_event_id,
+        honour_gpc=settings.honour_gpc,
+        trusted_proxies=settings.trusted_proxies,
+    )
     return build_web(WebState(ctx=ctx, pages=pages, settings=settings, logo=logo, metrics=metrics.render, pixel=pixel))

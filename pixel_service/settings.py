@@ -5,6 +5,7 @@ Durations carry their unit in the name. Secrets are `SecretStr`: they never appe
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -77,6 +79,7 @@ class Settings(BaseModel):
     log_format: Literal["json", "console"] = "json"
     form_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     honour_gpc: bool = True
 
     # The mails
@@ -143,7 +146,7 @@ class Settings(BaseModel):
     company_website: Text = ""
     company_brand_colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#0b5fa5"
 
-    @field_validator("secret_keys", "form_origins", "allowed_hosts", "data_locations", mode="before")
+    @field_validator("secret_keys", "form_origins", "allowed_hosts", "trusted_proxies", "data_locations", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """Lists are separated by commas or blanks."""

@@ -6,7 +6,7 @@ from sqlalchemy import insert, select
 
 from pixel_service.domain.messages import SubscriberId
 from pixel_service.domain.opens import Fetch, Judgement, Verdict
-from pixel_service.storage.opens import store
+from pixel_service.storage.recording import store
 from pixel_service.storage.schema import (
     address_changes,
     audit_log,
@@ -79,7 +79,7 @@ async def open_newest(ctx: Context, person: SubscriberId, judgement: Judgement) 
         pixel_id = (await connection.execute(query)).scalars().first()
         open_id = ctx.ids().encode()[-17:-1]
         fetch = Fetch(open_id=open_id, pixel_id=pixel_id, at=ctx.clock() + timedelta(minutes=1), judgement=judgement)
-        assert await store(connection, [fetch]) == 1
+        assert (await store(connection, [fetch])).recorded == 1
 
 
 async def _note_everywhere(ctx: Context, person: SubscriberId, number: int, words: str) -> None:

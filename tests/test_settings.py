@@ -1,5 +1,7 @@
 """Settings: everything from the environment, all mistakes at once, secrets never shown."""
 
+from ipaddress import IPv4Network, IPv6Network
+
 import pytest
 
 from pixel_service.settings import SettingsInvalid, load_settings
@@ -52,6 +54,8 @@ def test_names_without_the_prefix_and_names_read_elsewhere_are_not_ours_to_judge
         ("secret_keys", ""),
         ("database_url", "mysql://x/y"),
         ("listen_port", "70000"),
+        ("trusted_proxies", "everybody"),
+        ("trusted_proxies", "192.0.2.7/24"),
         ("from_address", "nobody"),
         ("company_brand_colour", "blue"),
         ("confirm_within_days", "15"),
@@ -67,10 +71,15 @@ def test_a_bad_value_is_named_and_not_repeated(name: str, value: str) -> None:
 
 def test_lists_are_separated_by_commas_or_blanks() -> None:
     settings = load_settings(
-        given(secret_keys=f"{SECRET}-new,{SECRET}", form_origins="https://a.example https://b.example/")
+        given(
+            secret_keys=f"{SECRET}-new,{SECRET}",
+            form_origins="https://a.example https://b.example/",
+            trusted_proxies="192.0.2.1, 2001:db8::/32",
+        )
     )
     assert settings.keys == (f"{SECRET}-new".encode(), SECRET.encode())
     assert settings.form_origins == ("https://a.example", "https://b.example")
+    assert settings.trusted_proxies == (IPv4Network("192.0.2.1/32"), IPv6Network("2001:db8::/32"))
 
 
 def test_secrets_do_not_print() -> None:

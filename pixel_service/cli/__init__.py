@@ -2,7 +2,7 @@
 
 import typer
 
-from pixel_service.cli import audit, campaign, key, ledger, person, user, webhook
+from pixel_service.cli import audit, campaign, key, ledger, person, reports, user, webhook
 from pixel_service.cli.backup import backup, journal_app, restore
 from pixel_service.cli.demo import demo
 from pixel_service.cli.evidence import evidence
@@ -31,6 +31,7 @@ person.app.command("show")(show_person)
 person.app.command("correct")(correct_person)
 person.app.command("new-address")(new_address)
 app.add_typer(person.app, name="person")
+app.add_typer(reports.app, name="reports")
 app.add_typer(audit.app, name="audit")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(journal_app, name="journal")

@@ -85,7 +85,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _uvicorn_config(service: composition.Service) -> uvicorn.Config:
-    """No access log: its lines would hold tokens and IPs. No proxy headers: no address of a client is ever used.
+    """No access log: its lines would hold tokens and IPs. No proxy headers: only the pixel looks at an address.
     No limit of concurrency: uvicorn would answer 503, also to a pixel and to a withdrawal."""
     return uvicorn.Config(
         service.web,

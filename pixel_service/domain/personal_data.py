@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pixel_service.domain.consent import Purpose
 from pixel_service.domain.evidence import PurposeProof
+from pixel_service.domain.figures import Standing
 from pixel_service.domain.messages import MessageId, Status, SubscriberId, Tracking
 from pixel_service.domain.opens import Verdict
 from pixel_service.domain.rights import AddressChange, RightsRequest
@@ -41,6 +42,10 @@ class Mail:
     sent_at: datetime | None
     #: Oldest first.
     opens: tuple[Open, ...] = ()
+    #: What follows from them; None where there is none.
+    standing: Standing | None = None
+    #: Times a person looked, by half hours of silence between.
+    sessions: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

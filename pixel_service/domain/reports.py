@@ -1,69 +1,98 @@
-"""What a marketer is told about a campaign: counts, what they are counts of, and how sure a rate is (O1).
+"""What a marketer is told about a campaign: counts, what they are counts of, and how sure a share is (O1, O2).
 
-What must hold: every figure equals the sum of stored rows; a rate has those as its base who could be counted at all,
-the messages sent with a pixel whose consent still stands. Withdrawn people are in no figure but `withdrawn_since`, those
-who restricted the use of their data in none but `restricted`.
+What must hold: every figure equals the sum of stored rows; a share has those as its base who could be counted at all, the
+messages sent with a pixel whose consent still stands. Withdrawn people are in no figure but `withdrawn_since`, those who
+restricted the use of their data in none but `restricted`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
-from math import sqrt
 
 from pixel_service.domain.consent import Purpose
-from pixel_service.domain.messages import CampaignId
+from pixel_service.domain.fetchers import (
+    Client,
+    Fetched,
+    MachineSort,
+    Quality,
+    clients,
+    fetched,
+    machines,
+    quality,
+    share,
+)
+from pixel_service.domain.figures import Group, Kind, Standing
+from pixel_service.domain.messages import CampaignId, Tracking
+from pixel_service.domain.rates import Rate, rate
+from pixel_service.domain.timing import (
+    Delay,
+    Point,
+    age_of_share,
+    hour_of,
+    median_delay,
+    time_to_open,
+    timeline,
+)
 
-#: Below this many tracked messages a rate says more about chance than about the mailing.
-SMALLEST_BASE = 30
-#: Two-sided 95 % of the normal distribution.
-_Z = 1.959963984540054
-
-HOURLY_POINTS = 48
-#: Later opens are counted in the last point.
-MAX_POINTS = 100
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-
-
-class Group(StrEnum):
-    """How verdicts are added up."""
-
-    #: Human client and proxy opens: the floor.
-    OPENS = "opens"
-    #: Prefetch, scanner and bot.
-    MACHINE = "machine"
-    #: Everything else: shown, in no rate.
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """Share of tracked messages with an open, 0 to 1, between the ends of its Wilson 95 % interval."""
-
-    value: float
-    low: float
-    high: float
+#: Name, hour and amount of a stored figure.
+Named = tuple[str, int, int]
+#: A look-up for each hour: making an enum of a text takes ten times as long.
+_GROUPS = {group.value: group for group in Group}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """All fetches from `starts_at` on, for `lasts`; the last point of a full timeline has no end."""
+class Campaign:
+    campaign_id: CampaignId
+    name: str
+    purpose: Purpose
+    tags: tuple[str, ...]
+    created_at: datetime
+    #: When the relay accepted the first message.
+    first_sent_at: datetime | None
 
-    starts_at: datetime
-    lasts: timedelta
-    opens: int
-    machine: int
-    unknown: int
+    @property
+    def start(self) -> int:
+        """The hour from which its age counts."""
+        return hour_of(self.first_sent_at or self.created_at)
+
+    def age_at(self, now: datetime) -> int:
+        """Full hours since `start`; 0 while it is not sent."""
+        return max(hour_of(now) - self.start, 0) if self.first_sent_at else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """Opens by one family of mail programs; one message may be opened in several."""
+class Figures:
+    """What is kept added up of one campaign. Hours are those since 1970 in UTC."""
 
-    #: "" where the request did not tell.
-    family: str
-    unique: int
-    total: int
+    #: Messages that are out.
+    messages: Mapping[Tracking, int] = field(default_factory=dict)
+    #: All below are of messages with `Tracking.TRACKED`.
+    standings: Mapping[Standing, int] = field(default_factory=dict)
+    #: Messages with at least one row of the group.
+    unique: Mapping[Group, int] = field(default_factory=dict)
+    fetched: tuple[Fetched, ...] = ()
+    #: Rows by hour and group.
+    hours: tuple[tuple[int, Group, int], ...] = ()
+    #: Messages with at least one human open in this family of mail programs.
+    clients: Mapping[str, int] = field(default_factory=dict)
+    #: Messages by the hour of their first human open, and by its delay after acceptance.
+    first_opens: Mapping[int, int] = field(default_factory=dict)
+    delays: Mapping[str, int] = field(default_factory=dict)
+    sessions: int = 0
+
+    @property
+    def tracked(self) -> int:
+        return self.messages.get(Tracking.TRACKED, 0)
+
+    @property
+    def human(self) -> int:
+        return self.standings.get(Standing.HUMAN, 0)
+
+    @property
+    def knowable(self) -> int:
+        """Tracked messages of which Apple's privacy protection does not hide whether they were opened."""
+        return self.tracked - self.standings.get(Standing.MPP, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +102,15 @@ class Summary:
     campaign_id: CampaignId
     name: str
     purpose: Purpose
+    tags: tuple[str, ...]
     created_at: datetime
     first_sent_at: datetime | None
     sent: int
     tracked: int
     unique_opens: int
     unique_machine_opens: int
+    floor: Rate | None
+    estimate: Rate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +118,7 @@ class CampaignReport:
     campaign_id: CampaignId
     name: str
     purpose: Purpose
+    tags: tuple[str, ...]
     created_at: datetime
     #: When the relay accepted the first message.
     first_sent_at: datetime | None
@@ -99,59 +132,121 @@ class CampaignReport:
     restricted: int
     #: tracked / sent, 0 to 1; None when nothing was sent.
     coverage: float | None
-    #: Messages with at least one open that counts, and all of their opens.
+    #: Messages with at least one open that counts, all of their opens, and the sittings these make up.
     unique_opens: int
     total_opens: int
+    sessions: int
     #: Messages a machine fetched, and its fetches. A message may have opens of several groups.
     unique_machine_opens: int
     total_machine_opens: int
     unique_unknown_opens: int
     total_unknown_opens: int
-    #: unique_opens / tracked; None below `SMALLEST_BASE`.
-    open_rate: Rate | None
-    #: From the first acceptance on: hours for two days, then days; without the empty points at its end.
+    #: Tracked messages by the best that is known of each, and those nothing was fetched for. Together: tracked.
+    human: int
+    hidden: int
+    unknown: int
+    machine_only: int
+    silent: int
+    #: Surely loaded by people: human / tracked. None below `SMALLEST_BASE`, like the next two.
+    floor: Rate | None
+    #: As if those whom Apple hides were like all others: human / (tracked - hidden), after SparkPost.
+    estimate: Rate | None
+    #: As if everybody whom Apple hides had opened it: (human + hidden) / tracked.
+    ceiling: Rate | None
+    #: From the hour of the first acceptance on: hours for two days, then days; without the empty points at its end.
     timeline: tuple[Point, ...]
+    #: Messages by the time from acceptance to their first open, and the bucket that holds the middle one.
+    delays: tuple[Delay, ...]
+    median_delay: str | None
+    #: By what age half, and nine tenths, of the first opens so far were in; full hours, from the third day on full days.
+    half_in_after: timedelta | None
+    most_in_after: timedelta | None
     #: Of `total_opens`, most first.
     clients: tuple[Client, ...]
+    #: Of `total_machine_opens`, most first.
+    machines: tuple[MachineSort, ...]
+    quality: Quality
+    #: `total_opens` by hour since 1970, for the hours of the week.
+    opens_by_hour: tuple[tuple[int, int], ...]
 
 
-def coverage(tracked: int, sent: int) -> float | None:
-    return tracked / sent if sent else None
+def figures_in(rows: Mapping[str, Sequence[Named]]) -> Figures:
+    """From stored figures by their `Kind`."""
+
+    def named(kind: Kind) -> dict[str, int]:
+        return {name: amount for name, _, amount in rows.get(kind, ())}
+
+    return Figures(
+        messages={Tracking(name): amount for name, amount in named(Kind.MESSAGE).items()},
+        standings={Standing(name): amount for name, amount in named(Kind.STANDING).items()},
+        unique={Group(name): amount for name, amount in named(Kind.UNIQUE).items()},
+        fetched=tuple(fetched(name, amount) for name, amount in named(Kind.VERDICT).items()),
+        hours=tuple(sorted((hour, _GROUPS[name], amount) for name, hour, amount in rows.get(Kind.OPENS, ()))),
+        clients=named(Kind.CLIENT),
+        first_opens={hour: amount for _, hour, amount in rows.get(Kind.FIRST, ())},
+        delays=named(Kind.DELAY),
+        sessions=sum(named(Kind.SESSION).values()),
+    )
 
 
-def open_rate(opened: int, tracked: int) -> Rate | None:
-    """Wilson's score interval: unlike the textbook one it stays between 0 and 1 and is right near both."""
-    if tracked < SMALLEST_BASE:
-        return None
-    share = opened / tracked
-    stretch = 1 + _Z**2 / tracked
-    middle = (share + _Z**2 / (2 * tracked)) / stretch
-    reach = _Z * sqrt(share * (1 - share) / tracked + _Z**2 / (4 * tracked**2)) / stretch
-    return Rate(value=share, low=max(0.0, middle - reach), high=min(1.0, middle + reach))
+def report(campaign: Campaign, figures: Figures) -> CampaignReport:
+    totals: Counter[Group] = Counter()
+    for _, group, count in figures.hours:
+        totals[group] += count
+    sent, tracked, start = sum(figures.messages.values()), figures.tracked, campaign.start
+    human, hidden = figures.human, tracked - figures.knowable
+    return CampaignReport(
+        campaign_id=campaign.campaign_id,
+        name=campaign.name,
+        purpose=campaign.purpose,
+        tags=campaign.tags,
+        created_at=campaign.created_at,
+        first_sent_at=campaign.first_sent_at,
+        sent=sent,
+        tracked=tracked,
+        untracked=figures.messages.get(Tracking.NONE, 0),
+        withdrawn_since=figures.messages.get(Tracking.WITHDRAWN, 0),
+        restricted=figures.messages.get(Tracking.RESTRICTED, 0),
+        coverage=share(tracked, sent),
+        unique_opens=figures.unique.get(Group.OPENS, 0),
+        total_opens=totals[Group.OPENS],
+        sessions=figures.sessions,
+        unique_machine_opens=figures.unique.get(Group.MACHINE, 0),
+        total_machine_opens=totals[Group.MACHINE],
+        unique_unknown_opens=figures.unique.get(Group.UNKNOWN, 0),
+        total_unknown_opens=totals[Group.UNKNOWN],
+        human=human,
+        hidden=hidden,
+        unknown=figures.standings.get(Standing.UNKNOWN, 0),
+        machine_only=figures.standings.get(Standing.MACHINE, 0),
+        silent=tracked - sum(figures.standings.values()),
+        floor=rate(human, tracked),
+        estimate=rate(human, figures.knowable),
+        ceiling=rate(human + hidden, tracked),
+        timeline=timeline(start, figures.hours),
+        delays=time_to_open(figures.delays),
+        median_delay=median_delay(figures.delays),
+        half_in_after=age_of_share(figures.first_opens, start, 0.5),
+        most_in_after=age_of_share(figures.first_opens, start, 0.9),
+        clients=clients(figures.fetched, figures.clients, human=human),
+        machines=machines(figures.fetched),
+        quality=quality(figures.fetched, tracked=tracked, hidden=hidden),
+        opens_by_hour=tuple((hour, count) for hour, group, count in figures.hours if group is Group.OPENS),
+    )
 
 
-def timeline(started_at: datetime, hours: Iterable[tuple[int, Group, int]]) -> tuple[Point, ...]:
-    """`hours` are full hours since `started_at`, a group, and how many; what came before the start is put at it."""
-    counts: dict[int, dict[Group, int]] = {}
-    for hour, group, count in hours:
-        point = counts.setdefault(_point_of(hour), {})
-        point[group] = point.get(group, 0) + count
-    return tuple(_point(index, started_at, counts.get(index, {})) for index in range(max(counts, default=-1) + 1))
-
-
-def _point_of(hour: int) -> int:
-    if hour < HOURLY_POINTS:
-        return max(hour, 0)
-    return min(HOURLY_POINTS + (hour - HOURLY_POINTS) // 24, MAX_POINTS - 1)
-
-
-def _point(index: int, started_at: datetime, counts: Mapping[Group, int]) -> Point:
-    hourly = index < HOURLY_POINTS
-    since = index * _HOUR if hourly else HOURLY_POINTS * _HOUR + (index - HOURLY_POINTS) * _DAY
-    return Point(
-        starts_at=started_at + since,
-        lasts=_HOUR if hourly else _DAY,
-        opens=counts.get(Group.OPENS, 0),
-        machine=counts.get(Group.MACHINE, 0),
-        unknown=counts.get(Group.UNKNOWN, 0),
+def summary(campaign: Campaign, figures: Figures) -> Summary:
+    return Summary(
+        campaign_id=campaign.campaign_id,
+        name=campaign.name,
+        purpose=campaign.purpose,
+        tags=campaign.tags,
+        created_at=campaign.created_at,
+        first_sent_at=campaign.first_sent_at,
+        sent=sum(figures.messages.values()),
+        tracked=figures.tracked,
+        unique_opens=figures.human,
+        unique_machine_opens=figures.unique.get(Group.MACHINE, 0),
+        floor=rate(figures.human, figures.tracked),
+        estimate=rate(figures.human, figures.knowable),
     )

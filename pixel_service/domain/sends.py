@@ -7,6 +7,8 @@ from pixel_service.domain.consent import SERVICE, Purpose, State, is_valid
 from pixel_service.domain.messages import MessageId, Reason, Verdict
 
 MAX_RECIPIENTS = 10_000
+#: Topics of a campaign.
+MAX_TAGS = 10
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 

@@ -134,7 +134,7 @@ STORED: Mapping[str, tuple[Held, ...]] = {
     "published_texts": _no_person("purpose version language text text_hash published_at"),
     "checkpoints": _no_person("seq head at signature public_key"),
     "journals": _no_person("journal_id bound_at"),
-    "campaigns": _no_person("campaign_id name purpose created_at paused_at cancelled_at"),
+    "campaigns": _no_person("campaign_id name purpose created_at paused_at cancelled_at tags"),
     "sends": (
         Held(
             None,
@@ -166,16 +166,29 @@ STORED: Mapping[str, tuple[Held, ...]] = {
     "pixels": (
         Held(
             DataClass.OPENS,
-            "which tracking pixel is in which e-mail to you, and until when it counts",
-            "pixel_id message_id subscriber_id closes_at",
+            "which tracking pixel is in which e-mail to you, and from when until when it counts",
+            "pixel_id message_id subscriber_id handed_over_at closes_at",
         ),
     ),
     "opens": (
         Held(DataClass.OPENS, "when the pixel of which e-mail was loaded", "opened_at message_id"),
-        Held(DataClass.OPENS, "whether rather a person or a program loaded it, and how we can tell", "verdict reason"),
+        Held(
+            DataClass.OPENS,
+            "whether rather a person or a program loaded it, and how we can tell",
+            "verdict reason rules",
+        ),
         Held(DataClass.OPENS, "kind of mail program, such as Outlook", "client_family"),
         Held(DataClass.OPENS, INTERNAL_NUMBERS, "open_id"),
     ),
+    "message_opens": (
+        Held(
+            DataClass.OPENS,
+            "for each e-mail what follows from this: whether you opened it, when first, and how often",
+            "message_id standing sessions first_human_at times",
+        ),
+    ),
+    # Sums over many people.
+    "campaign_figures": _no_person("campaign_id kind name hour amount"),
     "users": (
         Held(
             DataClass.ACCESS,

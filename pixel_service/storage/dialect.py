@@ -1,6 +1,8 @@
 """Where SQLite and PostgreSQL differ, in one place: connecting, beginning to write, and locking."""
 
 import os
+import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from pixel_service.domain.errors import StorageUnavailable
 
 #: Any constant; serialises appends to the ledger.
 _LEDGER_LOCK = 0x70_69_78_65_6C
@@ -138,3 +142,17 @@ async def lock_ledger(connection: AsyncConnection) -> None:
     no deadlock with the recorder, which holds share locks on consent rows. SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LEDGER_LOCK})
+
+
+async def straight(connection: AsyncConnection, statement: str, parameters: Sequence[Any] = ()) -> Sequence[Any]:
+    """Rows of a statement in the driver's own words and values. On SQLite that is one hop to the driver's thread instead
+    of three."""
+    if connection.dialect.name == "postgresql":
+        result = await connection.exec_driver_sql(statement, tuple(parameters))
+        return result.all() if result.returns_rows else ()
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    try:
+        return list(await driver.execute_fetchall(statement, parameters))
+    except sqlite3.Error as error:
+        raise StorageUnavailable(type(error).__name__) from error

@@ -31,6 +31,15 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """A consistent view within the whole block, for what is put together from several statements; unable to write."""
+        async with _named_failures(), self._reader.connect() as connection:
+            if not self.is_sqlite:
+                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            await bound_waiting(connection)
+            yield connection
+
+    @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
         """One transaction. Raises `StorageUnavailable` when it was not stored."""
         async with _named_failures(), self._writer.begin() as connection:

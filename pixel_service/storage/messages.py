@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from pixel_service.domain.consent import SERVICE, TRACKING_OPENS, VALID_STATES, Purpose
 from pixel_service.domain.messages import (
@@ -125,18 +125,19 @@ class PixelPlan:
 
     tracked: Mapping[MessageId, tuple[PixelId, SubscriberId]]
     untracked: Sequence[MessageId]
-    #: End of the recording window.
+    #: When the hand-over begins, and the end of the recording window.
+    begins_at: datetime
     closes_at: datetime
 
     @classmethod
     def without(cls, message_id: MessageId, at: datetime) -> "PixelPlan":
         """For one mail that never left."""
-        return cls(tracked={}, untracked=[message_id], closes_at=at)
+        return cls(tracked={}, untracked=[message_id], begins_at=at, closes_at=at)
 
 
 async def set_pixels(connection: Connection, plan: PixelPlan) -> dict[MessageId, PixelId]:
-    """Make the mappings match the plan; a retried message keeps its pixel, one without consent keeps none."""
-    await _hold(connection, messages.c.message_id.in_([*plan.tracked, *plan.untracked]))
+    """Make the mappings match the plan; a retried message keeps its pixel, one without consent keeps none. Inside
+    `figures.kept_of`: a mail that went out already may have opens."""
     if plan.untracked:
         await connection.execute(delete(pixels).where(pixels.c.message_id.in_(plan.untracked)))
         await _set_tracking(connection, plan.untracked, Tracking.NONE)
@@ -146,7 +147,7 @@ async def set_pixels(connection: Connection, plan: PixelPlan) -> dict[MessageId,
     rows = await connection.execute(
         update(pixels)
         .where(pixels.c.message_id.in_(wanted))
-        .values(closes_at=plan.closes_at)
+        .values(closes_at=plan.closes_at, handed_over_at=plan.begins_at)
         .returning(pixels.c.message_id, pixels.c.pixel_id)
     )
     mapped = {MessageId(row.message_id): PixelId(row.pixel_id) for row in rows}
@@ -160,6 +161,7 @@ async def set_pixels(connection: Connection, plan: PixelPlan) -> dict[MessageId,
                     "message_id": message_id,
                     "subscriber_id": subscriber_id,
                     "closes_at": plan.closes_at,
+                    "handed_over_at": plan.begins_at,
                 }
                 for message_id, (pixel_id, subscriber_id) in new.items()
             ],
@@ -171,11 +173,8 @@ async def set_pixels(connection: Connection, plan: PixelPlan) -> dict[MessageId,
 async def hold_all_of(connection: Connection, subscriber_id: SubscriberId) -> None:
     """Lock a person's messages. Whoever changes several messages locks them first, in one order for everybody:
     a withdrawal and a worker that records its batch meet at the same rows."""
-    await _hold(connection, messages.c.subscriber_id == subscriber_id)
-
-
-async def _hold(connection: Connection, which: ColumnElement[bool]) -> None:
-    query = select(messages.c.message_id).where(which).order_by(messages.c.message_id)
+    theirs = messages.c.subscriber_id == subscriber_id
+    query = select(messages.c.message_id).where(theirs).order_by(messages.c.message_id)
     await connection.execute(query.with_for_update(key_share=True))
 
 

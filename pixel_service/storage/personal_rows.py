@@ -20,6 +20,7 @@ from pixel_service.storage.schema import (
     consents,
     inbound_unclear,
     ledger,
+    message_opens,
     messages,
     opens,
     pixels,
@@ -54,6 +55,15 @@ def _by_person(table: Table) -> Held:
     return Held(table=table, of=lambda person: table.c.subscriber_id == person.subscriber_id)
 
 
+def _by_mail(table: Table) -> Held:
+    return Held(
+        table=table,
+        of=lambda person: table.c.message_id.in_(
+            select(messages.c.message_id).where(messages.c.subscriber_id == person.subscriber_id)
+        ),
+    )
+
+
 _COLLEAGUE = "who of our colleagues it was is the colleague's data (CJEU C-579/21)"
 
 #: In the order in which a reader understands them.
@@ -72,12 +82,8 @@ TABLES: tuple[Held, ...] = (
     _by_person(confirmation_mails),
     _by_person(messages),
     _by_person(pixels),
-    Held(
-        table=opens,
-        of=lambda person: opens.c.message_id.in_(
-            select(messages.c.message_id).where(messages.c.subscriber_id == person.subscriber_id)
-        ),
-    ),
+    _by_mail(opens),
+    _by_mail(message_opens),
     Held(table=inbound_unclear, of=wrote, without={"done_by": _COLLEAGUE}),
     _by_person(rights_requests),
     Held(

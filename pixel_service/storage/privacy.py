@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, or_, select
 
 from pixel_service.domain.consent import Purpose
+from pixel_service.domain.figures import Standing
 from pixel_service.domain.messages import MessageId, Status, SubscriberId, Tracking
 from pixel_service.domain.opens import Verdict
 from pixel_service.domain.personal_data import Counts, Holder, Letter, LookedAt, Mail, Open
@@ -18,6 +19,7 @@ from pixel_service.storage.schema import (
     audit_log,
     campaigns,
     inbound_unclear,
+    message_opens,
     messages,
     opens,
     pixels,
@@ -52,7 +54,10 @@ async def newest_mails(connection: Connection, subscriber_id: SubscriberId, *, l
             campaigns.c.name.label("campaign"),
             sends.c.content["subject"].as_string().label("subject"),
             sends.c.content["variables"]["subject"].as_string().label("named"),
+            message_opens.c.standing,
+            message_opens.c.sessions,
         )
+        .outerjoin(message_opens, message_opens.c.message_id == messages.c.message_id)
         .outerjoin(campaigns, campaigns.c.campaign_id == messages.c.campaign_id)
         .outerjoin(sends, sends.c.send_id == messages.c.send_id)
         .where(messages.c.subscriber_id == subscriber_id)
@@ -76,6 +81,8 @@ def _mail(row: Row[Any], loaded: Sequence[Open]) -> Mail:
         queued_at=row.queued_at,
         sent_at=row.sent_at,
         opens=tuple(loaded),
+        standing=Standing(row.standing) if row.standing else None,
+        sessions=row.sessions or 0,
     )
 
 

@@ -13,7 +13,9 @@ from sqlalchemy import Column, ColumnElement, Select, Table, delete, exists, fun
 from pixel_service.domain.consent import VALID_STATES, Purpose
 from pixel_service.domain.messages import Status, SubscriberId, Tracking
 from pixel_service.domain.retention import Kept
+from pixel_service.storage import figures
 from pixel_service.storage.engine import Connection
+from pixel_service.storage.opens import forget as forget_opens, purge as purge_opens
 from pixel_service.storage.schema import (
     address_changes,
     audit_log,
@@ -61,8 +63,11 @@ async def purge(connection: Connection, kind: Kept, before: datetime, limit: int
     keys = (await connection.execute(found)).scalars().all()
     match kind:
         case Kept.MESSAGES:
-            await _note_last_mail(connection, keys)
-            await _delete(connection, messages.c.message_id, keys)
+            async with figures.kept_of(connection, keys):
+                await _note_last_mail(connection, keys)
+                await _delete(connection, messages.c.message_id, keys)
+        case Kept.OPENS:
+            await purge_opens(connection, keys)
         case Kept.EVIDENCE:
             await forget(connection, keys)
         case Kept.STRANGERS:
@@ -190,13 +195,14 @@ async def forget(connection: Connection, people: Sequence[str], *, spare: Collec
         .where(ledger.c.subscriber_id.in_(people), ledger.c.content.is_not(None))
         .values(content=None, salt=None)
     )
-    theirs = select(messages.c.message_id).where(messages.c.subscriber_id.in_(people))
-    opened = await connection.execute(delete(opens).where(opens.c.message_id.in_(theirs)))
-    gone = {ledger.name: dropped.rowcount, opens.name: opened.rowcount}
-    for table in _HELD:
-        if table.name not in spare:
-            rows = await connection.execute(delete(table).where(table.c.subscriber_id.in_(people)))
-            gone[table.name] = rows.rowcount
+    theirs = messages.c.subscriber_id.in_(people)
+    gone = {ledger.name: dropped.rowcount}
+    async with figures.kept(connection, figures.BY_PERSON, people):
+        gone[opens.name] = await forget_opens(connection, theirs)
+        for table in _HELD:
+            if table.name not in spare:
+                rows = await connection.execute(delete(table).where(table.c.subscriber_id.in_(people)))
+                gone[table.name] = rows.rowcount
     return gone
 
 
@@ -235,7 +241,6 @@ def _old_pixels(before: datetime) -> Select[Any]:
 #: Of classes that go row by row.
 _KEYS: Mapping[Kept, Column[Any]] = {
     Kept.ADDRESS_CHANGES: address_changes.c.change_id,
-    Kept.OPENS: opens.c.open_id,
     Kept.PIXELS: pixels.c.pixel_id,
     Kept.SENDS: sends.c.send_id,
     Kept.AUDIT: audit_log.c.audit_id,

@@ -19,11 +19,13 @@ from enum import StrEnum
 from sqlalchemy import delete, func, insert, select, text, update
 
 from pixel_service.storage.engine import Connection, Database
-from pixel_service.storage.schema import metadata, opens, pixels, scrubs
+from pixel_service.storage.schema import campaign_figures, message_opens, metadata, opens, pixels, scrubs
 
 #: A busy table is tried again so often, a tenth of a second apart; then the step comes back later.
 _TRIES = 30
 _PAUSE_SECONDS = 0.1
+#: Figures too: one of a rare hour may be of a single person.
+_OF_OPENS = (opens, message_opens, pixels, campaign_figures)
 #: On SQLite writers wait meanwhile.
 _SQLITE_TRIES = 3
 #: How long SQLite's readers may keep writers waiting while the WAL is emptied.
@@ -132,7 +134,7 @@ _OWNER = "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = c
 
 
 async def _rewrite_postgresql(connection: Connection, scope: Scope) -> bool:
-    names = [opens.name, pixels.name] if scope is Scope.OPENS else list(metadata.tables)
+    names = [table.name for table in _OF_OPENS] if scope is Scope.OPENS else list(metadata.tables)
     for name in names:
         if not await _rewrite_table(connection, name):
             return False

@@ -24,6 +24,8 @@ class Campaign:
     campaign_id: CampaignId
     purpose: Purpose
     cancelled_at: datetime | None
+    #: Topics, sorted.
+    tags: tuple[str, ...]
 
 
 def _insert(connection: Connection, table: Any) -> Any:
@@ -58,8 +60,16 @@ async def hold(connection: Connection, campaign_id: CampaignId) -> Campaign:
 
 def _campaign(row: Row[Any]) -> Campaign:
     return Campaign(
-        campaign_id=CampaignId(row.campaign_id), purpose=Purpose(row.purpose), cancelled_at=row.cancelled_at
+        campaign_id=CampaignId(row.campaign_id),
+        purpose=Purpose(row.purpose),
+        cancelled_at=row.cancelled_at,
+        tags=tuple(row.tags),
     )
+
+
+async def set_tags(connection: Connection, campaign_id: CampaignId, tags: Sequence[str]) -> None:
+    """The caller holds the campaign."""
+    await connection.execute(update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(tags=list(tags)))
 
 
 async def already_in(

@@ -16,7 +16,7 @@ from pixel_service.domain.messages import PixelId, Reason, SendId, Status
 from pixel_service.domain.signup import Profile
 from pixel_service.mail.compose import Prepared
 from pixel_service.mail.transport import Accepted, Deferred, Envelope, Rejected, Withheld
-from pixel_service.storage import consent, messages, sends
+from pixel_service.storage import consent, figures, messages, sends
 from pixel_service.storage.dialect import lock_ledger
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.messages import Claimed, Permission, PixelPlan, Result
@@ -101,9 +101,11 @@ async def _claim(ctx: Context, desk: Desk, lease: str) -> list[_Held]:
         plan = PixelPlan(
             tracked={one.message_id: (PixelId(ctx.ids()), one.subscriber_id) for one in tracked},
             untracked=[one.message_id for one in claimed if one.message_id not in trackable],
+            begins_at=now,
             closes_at=now + ctx.policy.recording_window,
         )
-        pixel_ids = await messages.set_pixels(connection, plan)
+        async with figures.kept_of(connection, [one.message_id for one in claimed]):
+            pixel_ids = await messages.set_pixels(connection, plan)
     begin_before = now + ctx.policy.lease - ctx.policy.slowest_hand_over
     return [
         _Held(claimed=one, lease=lease, begin_before=begin_before, pixel_id=pixel_ids.get(one.message_id))
@@ -259,14 +261,15 @@ def _result(ctx: Context, claimed: Claimed, outcome: Accepted | Deferred | Rejec
 
 async def _record(ctx: Context, desk: Desk) -> None:
     """All answers of a batch in one transaction; they are kept until it is committed, for what is not recorded is sent
-    again. In the order of the messages, as everybody who locks several."""
+    again. Whoever was mailed counts in the figures from then on."""
     if not desk.unrecorded:
         return
     async with ctx.db.write() as connection:
         if any(one.evidence is not None for one in desk.unrecorded):
             await lock_ledger(connection)
-        for one in sorted(desk.unrecorded, key=lambda each: each.result.message_id):
-            await _record_one(ctx, connection, one)
+        async with figures.kept_of(connection, [one.result.message_id for one in desk.unrecorded]):
+            for one in desk.unrecorded:
+                await _record_one(ctx, connection, one)
     desk.unrecorded.clear()
 
 

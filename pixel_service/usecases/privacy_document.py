@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pixel_service.domain.consent import Act, is_valid
 from pixel_service.domain.evidence import PurposeProof, Statement
 from pixel_service.domain.evidence_document import Document, Fact, Quote, Section, Step
+from pixel_service.domain.figures import Standing
 from pixel_service.domain.personal_data import Mail, Open, PersonalData
 from pixel_service.i18n import format_moment, language_name
 from pixel_service.usecases.context import Context
@@ -20,6 +21,7 @@ from pixel_service.usecases.privacy_words import (
     MEASURED,
     OWN_MAILS,
     SALUTATIONS,
+    STANDINGS,
     STATES,
     STATUSES,
     VERDICTS,
@@ -188,6 +190,13 @@ def _mail_facts(writer: _Writer, mail: Mail) -> Iterator[Fact]:
     yield Fact(writer.say("Measured"), writer.say(MEASURED[mail.tracking]))
     for one in mail.opens:
         yield Fact(writer.say("Opened: images loaded"), _open(writer, one))
+    if mail.standing is not None:
+        yield Fact(writer.say("Counted"), _counted(writer, mail.standing, mail.sessions))
+
+
+def _counted(writer: _Writer, standing: Standing, sessions: int) -> str:
+    told = writer.say(STANDINGS[standing])
+    return f"{told}; {writer.say('times: %(times)s', times=sessions)}" if sessions else told
 
 
 def _open(writer: _Writer, one: Open) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from pixel_service.domain.consent import State
+from pixel_service.domain.figures import Standing
 from pixel_service.domain.messages import Status, Tracking
 from pixel_service.domain.opens import Verdict
 from pixel_service.domain.rights import RightsRequestKind
@@ -27,6 +28,12 @@ VERDICTS: Mapping[Verdict, str] = {
     Verdict.BOT: "by a program, not by a person",
     Verdict.PREVIEW: "by a preview",
     Verdict.UNKNOWN: "by whom, we can not tell",
+}
+STANDINGS: Mapping[Standing, str] = {
+    Standing.HUMAN: "as opened",
+    Standing.MPP: "as perhaps opened: Apple Mail loads images of every mail",
+    Standing.UNKNOWN: "as perhaps opened: we can not tell who loaded the images",
+    Standing.MACHINE: "as not opened: only programs loaded the images",
 }
 STATUSES: Mapping[Status, str] = {
     Status.QUEUED: "waits to be sent",

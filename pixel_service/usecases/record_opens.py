@@ -17,7 +17,7 @@ import structlog
 
 from pixel_service.domain.opens import Fetch
 from pixel_service.storage.engine import Database
-from pixel_service.storage.opens import store
+from pixel_service.storage.recording import Stored, store
 
 _log = structlog.get_logger(__name__)
 
@@ -27,9 +27,12 @@ class Outcome(StrEnum):
 
     FORGED = "forged"
     RECORDED = "recorded"
+    #: The same mail program asked again within a minute: one open.
+    COLLAPSED = "collapsed"
     #: Genuine, but consent or mapping is gone, or the recording window is over.
     NOT_CONSENTED = "not_consented"
     HEAD = "head"
+    #: The message has as many rows as are kept, or somebody asked too often.
     OVER_LIMIT = "over_limit"
     #: Sec-GPC or DNT.
     OPTED_OUT = "opted_out"
@@ -158,9 +161,9 @@ class Recorder:
         for group in groups:
             group.deadline.cancel()
             group.answered.set()
-        self._count(batch, stored)
+        self._count(stored)
 
-    async def _try_to_store(self, batch: list[Fetch]) -> int | None:
+    async def _try_to_store(self, batch: list[Fetch]) -> Stored | None:
         try:
             async with self._db.write() as connection:
                 return await store(connection, batch)
@@ -168,12 +171,14 @@ class Recorder:
             _log.warning("opens not stored yet", action="record_opens", opens=len(batch), error=type(error).__name__)
             return None
 
-    def _count(self, batch: list[Fetch], stored: int) -> None:
-        """After a commit whose answer got lost, the repeat stores nothing and counts as not consented."""
-        if stored:
-            self.count(Outcome.RECORDED, stored)
-        forged = sum([fetch.pixel_id is None for fetch in batch])
-        if forged:
-            self.count(Outcome.FORGED, forged)
-        if refused := len(batch) - forged - stored:
-            self.count(Outcome.NOT_CONSENTED, refused)
+    def _count(self, stored: Stored) -> None:
+        outcomes = {
+            Outcome.RECORDED: stored.recorded,
+            Outcome.COLLAPSED: stored.collapsed,
+            Outcome.OVER_LIMIT: stored.over_limit,
+            Outcome.NOT_CONSENTED: stored.not_consented,
+            Outcome.FORGED: stored.forged,
+        }
+        for outcome, number in outcomes.items():
+            if number:
+                self.count(outcome, number)

@@ -40,6 +40,9 @@ async def _purge(ctx: Context, kind: Kept) -> int:
             found = await retention.unused(connection, before, _FEW)
             for subscriber_id, purpose in found:
                 await _expire(ctx, connection, subscriber_id, purpose)
+            unmeasured = [subscriber_id for subscriber_id, purpose in found if purpose == TRACKING_OPENS]
+            if unmeasured:
+                await opens.erase_opens(connection, *unmeasured)
             return len(found)
         if kind is Kept.EVIDENCE:
             await lock_ledger(connection)
@@ -62,5 +65,3 @@ async def _expire(ctx: Context, connection: Connection, subscriber_id: Subscribe
             salt=ctx.ids(),
         ),
     )
-    if purpose == TRACKING_OPENS:
-        await opens.erase_opens(connection, subscriber_id)

@@ -45,6 +45,8 @@ class SendCommand:
     idempotency_key: str
     #: SHA-256 of the canonical request.
     body_hash: str
+    #: Topics of the campaign, sorted; None: whatever it has.
+    tags: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ async def send(ctx: Context, command: SendCommand) -> SendAnswer:
             assert repeat is not None
             return repeat
         _check_campaign(campaign, command)
+        if command.tags and not campaign.tags:
+            await sends.set_tags(connection, campaign.campaign_id, command.tags)
         if asked is None:
             return _answer(new, None)
         job = _job(command, needs, new)
@@ -223,6 +227,9 @@ def _check_campaign(campaign: sends.Campaign, command: SendCommand) -> None:
         raise InvalidInput("purpose", "the campaign of this name has another purpose")
     if campaign.cancelled_at is not None:
         raise InvalidInput("campaign", "the campaign was cancelled")
+    # One campaign stands under one set of topics: the first send that names any decides.
+    if command.tags is not None and campaign.tags and command.tags != campaign.tags:
+        raise InvalidInput("tags", f"the campaign of this name has other tags: {', '.join(campaign.tags)}")
 
 
 def _new_send(ctx: Context, command: SendCommand, campaign_id: CampaignId, needs: Needs) -> sends.NewSend:

@@ -86,9 +86,12 @@ def _bar(index: int, point: TimelinePoint, slot: float, ceiling: int) -> Bar:
 
 def _caption(index: int, slot: float) -> str:
     bars = round((100 - GUTTER) / slot)
-    if index % -(-bars // PHONE_CAPTIONS) == 0:
+    every = -(-bars // CAPTIONS)
+    # A multiple, or the captions of one screen would stand on those of the other.
+    phone = every * -(-bars // (PHONE_CAPTIONS * every))
+    if index % phone == 0:
         return ""
-    return "wide" if index % -(-bars // CAPTIONS) == 0 else "none"
+    return "wide" if index % every == 0 else "none"
 
 
 def _pixels(figure: int, ceiling: int) -> float:

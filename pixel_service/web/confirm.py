@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pixel_service.domain.consent import TRACKING_OPENS, Purpose, kind_of, slug_of
-from pixel_service.domain.opens import MACHINE, Verdict, judge
+from pixel_service.domain.opens import MACHINE, Verdict
 from pixel_service.domain.signup import AskedPurpose, PendingSignUp
+from pixel_service.domain.user_agents import judge
 from pixel_service.i18n import format_moment
 from pixel_service.usecases import links
 from pixel_service.usecases.confirm import (

@@ -4,6 +4,7 @@ Behind a proxy this rarely fires; without one it keeps half-sent requests from h
 """
 
 import asyncio
+from math import inf
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -11,12 +12,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_SECONDS = 10
 #: Seconds until its body must be.
 BODY_SECONDS = 60
+#: How often a connection under way is looked at; a timer per request would cost a twentieth of the pixel's rate.
+LOOK_SECONDS = 1
 #: Bytes of a head; browsers stay below 16 KB.
 LONGEST_HEAD = 64 * 1024
 
 
 class BoundedProtocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
+    #: Of the loop's clock; nothing is waited for after `inf`.
+    _deadline = inf
     _in_head = True
     _head_bytes = 0
 
@@ -25,7 +30,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -46,14 +52,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._stop_waiting()
+        self._deadline = inf
         super().on_message_complete()
 
     def _wait(self, seconds: float) -> None:
-        self._stop_waiting()
-        self._timer = self.loop.call_later(seconds, self.transport.abort)
+        self._deadline = self.loop.time() + seconds
+        if self._timer is None:
+            self._timer = self.loop.call_later(LOOK_SECONDS, self._look)
 
-    def _stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _look(self) -> None:
+        self._timer = None
+        if self._deadline == inf:
+            return
+        if self.loop.time() >= self._deadline:
+            self.transport.abort()
+        else:
+            self._timer = self.loop.call_later(LOOK_SECONDS, self._look)

@@ -3,14 +3,17 @@
 Raw ASGI, because it is the hot path: no routing, no request or response object, no exception for the outside.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from pixel_service.domain.opens import Fetch, judge
+from pixel_service.domain.networks import network_of
+from pixel_service.domain.opens import Fetch
 from pixel_service.domain.tokens import Tokens
+from pixel_service.domain.user_agents import judge
 from pixel_service.usecases.record_opens import Outcome, Recorder
 
 #: GIF89a, 1x1, transparent, complete: shorter variants lack the trailer or the LZW end code.
@@ -43,12 +46,16 @@ class PixelEndpoint:
         event_ids: Callable[[datetime], bytes],
         *,
         honour_gpc: bool = True,
+        trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
     ) -> None:
         self._tokens = tokens
         self._recorder = recorder
         self._clock = clock
         self._event_ids = event_ids
         self._honour_gpc = honour_gpc
+        self._trusted_proxies = trusted_proxies
+        #: Addresses of our own machines only.
+        self._known_proxies: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
@@ -70,7 +77,7 @@ class PixelEndpoint:
 
     def _fetch(self, scope: Scope) -> Fetch | None:
         """None for whoever asked not to be measured."""
-        user_agent, purpose, opted_out = _read(scope["headers"])
+        user_agent, purpose, forwarded, opted_out = _read(scope["headers"])
         if opted_out and self._honour_gpc:
             self._recorder.count(Outcome.OPTED_OUT, 1)
             return None
@@ -80,24 +87,48 @@ class PixelEndpoint:
             pixel_id=self._tokens.read_pixel(_token(scope["path"])),
             at=at,
             judgement=judge(user_agent, purpose),
+            network=network_of(self._peer(scope.get("client"), forwarded)),
         )
+
+    def _peer(self, client: tuple[str, int] | None, forwarded: str) -> str:
+        """Who asked, for `network_of` and nothing else: not kept, not logged. Without an address it came by a Unix socket."""
+        address = client[0] if client else ""
+        if forwarded and (not address or self._is_proxy(address)):
+            return forwarded.rpartition(",")[2].strip()  # what stands before, the client may have written itself
+        return address
+
+    def _is_proxy(self, address: str) -> bool:
+        if address in self._known_proxies:
+            return True
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
+            parsed = parsed.ipv4_mapped
+        if not any(parsed in network for network in self._trusted_proxies):
+            return False
+        self._known_proxies.add(address)
+        return True
 
 
 def _token(path: str) -> str:
     return path[path.rfind("/") + 1 :].removesuffix(".gif")
 
 
-def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str, bool]:
-    """User agent, purpose, and whether Sec-GPC or DNT is set. A header sent twice counts if either does."""
-    user_agent, purpose, opted_out = b"", b"", False
+def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str, str, bool]:
+    """User agent, purpose, X-Forwarded-For, and whether Sec-GPC or DNT is set. A header sent twice counts if either does."""
+    user_agent, purpose, forwarded, opted_out = b"", b"", b"", False
     for name, value in headers:
         if name == b"user-agent":
             user_agent = value
+        elif name == b"x-forwarded-for":
+            forwarded = value
         elif name in (b"sec-purpose", b"purpose"):
             purpose += value
         elif name in (b"sec-gpc", b"dnt"):
             opted_out = opted_out or value.strip() == b"1"
-    return user_agent.decode("latin-1"), purpose.decode("latin-1"), opted_out
+    return user_agent.decode("latin-1"), purpose.decode("latin-1"), forwarded.decode("latin-1"), opted_out
 
 
 async def _answer(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:

@@ -83,7 +83,11 @@ def routes() -> list[BaseRoute]:
         _at("/v1/sends/{send_id}", get=send.show),
         _at("/v1/sends/{send_id}/results", get=send.results),
         _at("/v1/withdrawals", post=withdrawals.create),
+        _at("/v1/campaigns", get=api_reports.index),
         _at("/v1/campaigns/{campaign_id}/report", get=api_reports.show),
+        _at("/v1/campaigns/{campaign_id}/comparison", get=api_reports.compare),
+        _at("/v1/reports/topics", get=api_reports.topics),
+        _at("/v1/reports/sign-ups", get=api_reports.sign_ups),
         # Colleagues
         *_console(),
         # Machines

@@ -1,91 +1,123 @@
-"""Rates with their uncertainty, and the shape of the timeline."""
+"""A report is put together from figures: what each number is, and which shares it leads to."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
-import pytest
 from hypothesis import given, strategies as st
 
-from pixel_service.domain.reports import HOURLY_POINTS, MAX_POINTS, Group, coverage, open_rate, timeline
+from pixel_service.domain.consent import Purpose
+from pixel_service.domain.fetchers import Fetched
+from pixel_service.domain.figures import Group, Standing
+from pixel_service.domain.messages import CampaignId, Tracking
+from pixel_service.domain.opens import Verdict
+from pixel_service.domain.rates import rate
+from pixel_service.domain.reports import Campaign, Figures, report, summary
+from pixel_service.domain.timing import hour_of
 
-START = datetime(2026, 11, 3, 9, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-
-
-@pytest.mark.parametrize(
-    "opened, tracked, low, high",
-    [
-        # The first two: Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (1, 29 + 1, 0.0059, 0.1667),
-        (0, 30, 0.0, 0.1135),
-        (30, 30, 0.8865, 1.0),
-    ],
+SENT = datetime(2026, 11, 3, 9, 40, tzinfo=UTC)
+CAMPAIGN = Campaign(
+    campaign_id=CampaignId("a" * 26),
+    name="November",
+    purpose=Purpose("newsletter:blog"),
+    tags=("fibre",),
+    created_at=SENT - timedelta(days=1),
+    first_sent_at=SENT,
 )
-def test_a_rate_stands_between_the_ends_of_its_wilson_interval(
-    opened: int, tracked: int, low: float, high: float
+HOUR = hour_of(SENT)
+FIGURES = Figures(
+    messages={Tracking.TRACKED: 200, Tracking.NONE: 250, Tracking.WITHDRAWN: 30, Tracking.RESTRICTED: 20},
+    standings={Standing.HUMAN: 50, Standing.MPP: 80, Standing.UNKNOWN: 7, Standing.MACHINE: 3},
+    unique={Group.OPENS: 50, Group.MACHINE: 95, Group.UNKNOWN: 9},
+    fetched=(
+        Fetched(verdict=Verdict.HUMAN_CLIENT, reason="mail_client", family="Outlook", total=71),
+        Fetched(verdict=Verdict.PREFETCH, reason="apple_mpp", family="Apple Mail", total=99),
+        Fetched(verdict=Verdict.UNKNOWN, reason="unrecognised", family="", total=9),
+    ),
+    hours=(
+        (HOUR, Group.MACHINE, 99),
+        (HOUR + 1, Group.OPENS, 60),
+        (HOUR + 2, Group.OPENS, 11),
+        (HOUR, Group.UNKNOWN, 9),
+    ),
+    clients={"Outlook": 50},
+    first_opens={HOUR + 1: 45, HOUR + 2: 5},
+    delays={"1h": 10, "6h": 40},
+    sessions=66,
+)
+
+
+def test_a_campaign_without_figures_reports_nothing() -> None:
+    empty = report(CAMPAIGN, Figures())
+    assert (empty.sent, empty.tracked, empty.coverage, empty.silent) == (0, 0, None, 0)
+    assert (empty.floor, empty.estimate, empty.ceiling) == (None, None, None)
+    assert (empty.timeline, empty.clients, empty.machines, empty.opens_by_hour) == ((), (), (), ())
+    assert (empty.median_delay, empty.half_in_after, empty.most_in_after) == (None, None, None)
+
+
+def test_mails_are_counted_by_what_they_carry() -> None:
+    told = report(CAMPAIGN, FIGURES)
+    assert (told.sent, told.tracked, told.untracked, told.withdrawn_since, told.restricted) == (500, 200, 250, 30, 20)
+    assert told.coverage == 0.4
+
+
+def test_tracked_mails_are_counted_once_each_by_the_best_that_is_known() -> None:
+    told = report(CAMPAIGN, FIGURES)
+    assert (told.human, told.hidden, told.unknown, told.machine_only, told.silent) == (50, 80, 7, 3, 60)
+
+
+def test_floor_estimate_and_ceiling_differ_in_those_whom_apple_hides() -> None:
+    told = report(CAMPAIGN, FIGURES)
+    assert told.floor == rate(50, 200)
+    assert told.estimate == rate(50, 120)
+    assert told.ceiling == rate(130, 200)
+
+
+def test_a_share_needs_thirty_of_whom_it_can_be_known() -> None:
+    most_hidden = Figures(
+        messages={Tracking.TRACKED: 60}, standings={Standing.HUMAN: 5, Standing.MPP: 31}, unique={Group.OPENS: 5}
+    )
+    told = report(CAMPAIGN, most_hidden)
+    assert told.floor == rate(5, 60)
+    assert told.estimate is None
+    assert told.ceiling == rate(36, 60)
+
+
+def test_fetches_are_counted_by_mails_by_times_and_by_sittings() -> None:
+    told = report(CAMPAIGN, FIGURES)
+    assert (told.unique_opens, told.total_opens, told.sessions) == (50, 71, 66)
+    assert (told.unique_machine_opens, told.total_machine_opens) == (95, 99)
+    assert (told.unique_unknown_opens, told.total_unknown_opens) == (9, 9)
+    assert told.opens_by_hour == ((HOUR + 1, 60), (HOUR + 2, 11))
+    assert [one.family for one in told.clients] == ["Outlook"]
+    assert [one.reason for one in told.machines] == ["apple_mpp"]
+    assert told.quality.hidden_share == 0.4
+
+
+def test_time_counts_from_the_hour_of_the_first_acceptance() -> None:
+    told = report(CAMPAIGN, FIGURES)
+    assert told.timeline[0].starts_at == datetime(2026, 11, 3, 9, tzinfo=UTC)
+    assert [point.opens for point in told.timeline] == [0, 60, 11]
+    assert (told.half_in_after, told.most_in_after) == (timedelta(hours=2), timedelta(hours=2))
+    assert told.median_delay == "6h"
+
+
+def test_a_line_of_the_list_says_what_the_report_says() -> None:
+    line, told = summary(CAMPAIGN, FIGURES), report(CAMPAIGN, FIGURES)
+    for name in ("sent", "tracked", "unique_opens", "unique_machine_opens", "floor", "estimate", "tags", "name"):
+        assert getattr(line, name) == getattr(told, name)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, 10_000))
+def test_the_floor_is_below_the_estimate_and_the_estimate_below_the_ceiling(
+    human: int, hidden: int, others: int, silent: int
 ) -> None:
-    rate = open_rate(opened, tracked)
-    assert rate is not None
-    assert rate.value == opened / tracked
-    assert [rate.low, rate.high] == pytest.approx([low, high], abs=5e-5)
-
-
-@given(tracked=st.integers(30, 10**7), data=st.data())
-def test_an_interval_holds_its_rate_and_stays_between_nothing_and_all(tracked: int, data: st.DataObject) -> None:
-    rate = open_rate(data.draw(st.integers(0, tracked)), tracked)
-    assert rate is not None
-    assert 0 <= rate.low <= rate.value + 1e-12
-    assert rate.value - 1e-12 <= rate.high <= 1
-
-
-@pytest.mark.parametrize("tracked", [0, 1, 29])
-def test_a_small_base_has_no_rate(tracked: int) -> None:
-    assert open_rate(tracked, tracked) is None
-
-
-def test_thirty_are_a_base() -> None:
-    assert open_rate(0, 30) is not None
-
-
-@pytest.mark.parametrize("tracked, sent, expected", [(0, 0, None), (0, 4, 0.0), (1, 4, 0.25), (4, 4, 1.0)])
-def test_coverage_is_the_share_of_sent_mails_with_a_pixel(tracked: int, sent: int, expected: float | None) -> None:
-    assert coverage(tracked, sent) == expected
-
-
-def test_a_timeline_without_opens_is_empty() -> None:
-    assert timeline(START, []) == ()
-
-
-def test_a_timeline_fills_its_gaps_and_keeps_groups_apart() -> None:
-    points = timeline(START, [(2, Group.OPENS, 5), (0, Group.MACHINE, 3), (2, Group.UNKNOWN, 1), (2, Group.OPENS, 2)])
-    assert [point.starts_at for point in points] == [START, START + HOUR, START + 2 * HOUR]
-    assert [(point.opens, point.machine, point.unknown) for point in points] == [(0, 3, 0), (0, 0, 0), (7, 0, 1)]
-
-
-@pytest.mark.parametrize(
-    "hour, starts_after, lasts",
-    [
-        (0, 0, 1),
-        (47, 47, 1),
-        (48, 48, 24),
-        (71, 48, 24),
-        (72, 72, 24),
-        (48 + 51 * 24, 48 + 51 * 24, 24),
-        (10**6, 48 + 51 * 24, 24),
-        (-3, 0, 1),
-    ],
-)
-def test_points_are_hours_for_two_days_and_days_after(hour: int, starts_after: int, lasts: int) -> None:
-    last = timeline(START, [(hour, Group.OPENS, 1)])[-1]
-    assert (last.starts_at, last.lasts, last.opens) == (START + starts_after * HOUR, lasts * HOUR, 1)
-
-
-@given(st.lists(st.tuples(st.integers(-10, 5000), st.sampled_from(Group), st.integers(1, 1000)), max_size=60))
-def test_a_timeline_loses_nothing_and_stays_bounded(hours: list[tuple[int, Group, int]]) -> None:
-    points = timeline(START, hours)
-    assert len(points) <= MAX_POINTS
-    assert sum(point.opens + point.machine + point.unknown for point in points) == sum(count for *_, count in hours)
-    assert all(a.starts_at + a.lasts == b.starts_at for a, b in pairwise(points))
-    assert all(point.lasts == HOUR for point in points[:HOURLY_POINTS])
+    told = report(
+        CAMPAIGN,
+        Figures(
+            messages={Tracking.TRACKED: human + hidden + others + silent},
+            standings={Standing.HUMAN: human, Standing.MPP: hidden, Standing.MACHINE: others},
+        ),
+    )
+    if told.floor and told.ceiling:
+        assert told.floor.value <= told.ceiling.value
+        if told.estimate:
+            assert told.floor.value <= told.estimate.value <= told.ceiling.value + 1e-12

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from pixel_service.storage import scrub
 from pixel_service.storage.schema import metadata, subscribers
 from pixel_service.usecases.ledger import replay, verify
+from tests.figures import differences
 from tests.journeys.consent_model import TRACKING
 from tests.journeys.invariants import Books, check_reports, read_books
 from tests.journeys.rights_time import TimelyWorld
@@ -27,6 +28,7 @@ async def check_rights(world: TimelyWorld, before: Books | None) -> Books:
     assert await words_found(world) == [], "somebody gone stands in a table in clear"
     if before is None or (books.messages, books.opens) != (before.messages, before.opens):
         await check_reports(world, books)
+        assert await differences(world.db) == [], "the figures are not what the rows say"
     if before is None or books.ledger != before.ledger:
         assert (await verify(world.ctx, lambda _: None)).entries == len(books.ledger)
         assert await replay(world.ctx) == []

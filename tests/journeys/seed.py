@@ -9,7 +9,7 @@ from pixel_service.domain.address import parse_address
 from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose, newsletter
 from pixel_service.domain.messages import CampaignId, MessageId, PixelId, Status, SubscriberId
 from pixel_service.domain.tokens import Tokens, encode_id
-from pixel_service.storage import consent, messages, sends, subscribers
+from pixel_service.storage import consent, figures, messages, sends, subscribers
 from pixel_service.storage.consent import Happening
 from pixel_service.storage.engine import Connection, Database
 from tests.journeys.service import SECRET
@@ -68,20 +68,20 @@ async def sent_mails(database: Database, count: int) -> list[Sent]:
         lease = an_id()
         for part in _parts(new, 500):
             await messages.claim_due(connection, now=now(), lease=lease, lease_for=timedelta(hours=1), limit=len(part))
-        await messages.set_pixels(
-            connection,
-            messages.PixelPlan(
-                tracked={one: (pixel_ids[one], person) for one in new},
-                untracked=[],
-                closes_at=now() + timedelta(days=30),
-            ),
+        # Long enough ago that nobody is too fast to be a person.
+        sent_at = now() - timedelta(hours=1)
+        plan = messages.PixelPlan(
+            tracked={one: (pixel_ids[one], person) for one in new},
+            untracked=[],
+            begins_at=sent_at,
+            closes_at=now() + timedelta(days=30),
         )
-        for one in new:
-            await messages.record_result(
-                connection,
-                messages.Result(message_id=one, status=Status.SENT, sent_at=now()),
-                lease=lease,
-            )
+        async with figures.kept_of(connection, new):
+            await messages.set_pixels(connection, plan)
+            for one in new:
+                await messages.record_result(
+                    connection, messages.Result(message_id=one, status=Status.SENT, sent_at=sent_at), lease=lease
+                )
     return [Sent(one, f"/o/{TOKENS.mint_pixel(pixel_ids[one])}.gif") for one in new]
 
 

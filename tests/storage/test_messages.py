@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from pixel_service.domain.consent import SERVICE, Event, State
 from pixel_service.domain.messages import MessageId, PixelId, Reason, Status, SubscriberId, Tracking
-from pixel_service.storage import messages
+from pixel_service.storage import figures, messages
 from pixel_service.storage.engine import Connection, Database
 from pixel_service.storage.messages import Claimed, NewMessage, PixelPlan, Result
 from pixel_service.storage.schema import messages as table, pixels
@@ -213,7 +213,10 @@ async def look(db: Database, claimed: Claimed, lease: str = "a") -> tuple[bool, 
 
 async def give_pixel(connection: Connection, claimed: Claimed) -> PixelId:
     plan = PixelPlan(
-        tracked={claimed.message_id: (PixelId(new_id()), claimed.subscriber_id)}, untracked=[], closes_at=CLOSES_AT
+        tracked={claimed.message_id: (PixelId(new_id()), claimed.subscriber_id)},
+        untracked=[],
+        begins_at=NOW,
+        closes_at=CLOSES_AT,
     )
     return (await messages.set_pixels(connection, plan))[claimed.message_id]
 
@@ -283,11 +286,14 @@ async def test_two_who_change_the_same_mails_in_opposite_order_do_not_wait_for_e
     person, mails = await queue(db, 12)
     await claim(db)
     plan = PixelPlan(
-        tracked={one: (PixelId(new_id()), person) for one in reversed(mails)}, untracked=[], closes_at=CLOSES_AT
+        tracked={one: (PixelId(new_id()), person) for one in reversed(mails)},
+        untracked=[],
+        begins_at=NOW,
+        closes_at=CLOSES_AT,
     )
 
     async def make_pixels() -> None:
-        async with db.write() as connection:
+        async with db.write() as connection, figures.kept_of(connection, list(plan.tracked)):
             await messages.set_pixels(connection, plan)
 
     async def leave() -> None:

@@ -541,6 +541,7 @@ async def test_a_pixel_plan_can_be_made_twice(ctx: Context, db: Database, clock:
         plan = messages.PixelPlan(
             tracked={mail.message_id: (ctx.ids(), mail.subscriber_id)},  # type: ignore[dict-item]
             untracked=[],
+            begins_at=clock(),
             closes_at=clock() + timedelta(days=60),
         )
         assert await messages.set_pixels(connection, plan) == {mail.message_id: before.pixel_id}

@@ -19,7 +19,7 @@ from pixel_service.storage import subscribers as subscribers_on_record
 from pixel_service.storage.engine import Database
 from pixel_service.storage.inbound import InboundId, UnclearMail, keep
 from pixel_service.storage.messages import NewMessage, enqueue
-from pixel_service.storage.opens import store
+from pixel_service.storage.recording import store
 from pixel_service.storage.schema import (
     ledger,
     messages,
@@ -83,7 +83,8 @@ async def anna(ctx: Context) -> SubscriberId:
     await mailing(ctx)
     await deliver(ctx)
     async with ctx.db.write() as connection:
-        assert await store(connection, [seen(ctx, row.pixel_id) for row in await rows(ctx.db, pixels)]) == 1
+        batch = [seen(ctx, row.pixel_id) for row in await rows(ctx.db, pixels)]
+        assert (await store(connection, batch)).recorded == 1
         await keep(
             connection,
             UnclearMail(
@@ -269,7 +270,7 @@ async def test_an_open_that_comes_later_finds_nobody(ctx: Context) -> None:
     (pixel,) = [row.pixel_id for row in await rows(ctx.db, pixels)]
     await erased(ctx, person)
     async with ctx.db.write() as connection:
-        assert await store(connection, [seen(ctx, pixel)]) == 0
+        assert (await store(connection, [seen(ctx, pixel)])).recorded == 0
 
 
 # --- races -------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from sqlalchemy import select
 from pixel_service.domain.address import parse_address
 from pixel_service.domain.consent import Event, State
 from pixel_service.domain.evidence_document import as_text
+from pixel_service.domain.figures import Standing
 from pixel_service.domain.messages import Status, SubscriberId, Tracking
 from pixel_service.domain.opens import Verdict
 from pixel_service.domain.personal_data import PersonalData
@@ -35,6 +36,7 @@ from pixel_service.usecases.privacy import look, look_for
 from pixel_service.usecases.privacy_document import document
 from pixel_service.usecases.privacy_file import as_json, as_tables
 from pixel_service.usecases.receive_mail import Incoming, receive
+from pixel_service.usecases.rights import Asked, delete_my_opens
 from pixel_service.usecases.withdraw import Source, withdraw_all
 from tests.access import Clock
 from tests.builders import BLOG, Relay, ask, context, dump
@@ -107,7 +109,15 @@ async def test_the_json_holds_every_row_of_the_person_and_none_of_anybody_else(c
         assert rows, name
         assert all(set(row) == set(told["columns"][name]) for row in rows)
     counts = {name: len(rows) for name, rows in told["data"].items()}
-    expected = {"subscribers": 1, "consents": 2, "sign_ups": 1, "sign_up_purposes": 2, "pixels": 1, "opens": 2}
+    expected = {
+        "subscribers": 1,
+        "consents": 2,
+        "sign_ups": 1,
+        "sign_up_purposes": 2,
+        "pixels": 1,
+        "opens": 2,
+        "message_opens": 1,
+    }
     assert {name: counts[name] for name in expected} == expected
     assert counts["messages"] == 3
     assert counts["ledger"] == 6
@@ -224,6 +234,13 @@ async def test_the_newest_mails_are_shown_and_all_are_counted(ctx: Context, ada:
     assert "Here you see the newest 3; the download has all of them." in said
 
 
+async def test_what_follows_from_the_opens_of_a_mail_is_told(ctx: Context, ada: SubscriberId) -> None:
+    said = as_text(document(ctx, await seen(ctx, ada), "en"))
+    assert "as opened; times: 1" in said
+    await delete_my_opens(ctx, ada, Asked(source=Source.PRIVACY_PAGE))
+    assert "as opened" not in as_text(document(ctx, await seen(ctx, ada), "en"))
+
+
 async def test_after_a_withdrawal_no_open_is_left_to_read(ctx: Context, ada: SubscriberId) -> None:
     await withdraw_all(ctx, ada, Source.PRIVACY_PAGE)
     found = await seen(ctx, ada)
@@ -302,6 +319,7 @@ async def test_a_colleagues_look_is_on_record_also_when_there_is_nobody(ctx: Con
 def test_every_code_has_words() -> None:
     assert set(privacy_words.STATES) == set(State)
     assert set(privacy_words.VERDICTS) == set(Verdict)
+    assert set(privacy_words.STANDINGS) == set(Standing)
     assert set(privacy_words.STATUSES) == set(Status)
     assert set(privacy_words.MEASURED) == set(Tracking)
     assert set(privacy_words.KINDS) == set(RightsRequestKind)

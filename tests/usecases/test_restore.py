@@ -23,7 +23,7 @@ from pixel_service.domain.tokens import Link
 from pixel_service.settings import Settings, load_settings
 from pixel_service.storage.engine import Database
 from pixel_service.storage.journal import Journal
-from pixel_service.storage.opens import store
+from pixel_service.storage.recording import store
 from pixel_service.storage.schema import address_changes, messages, opens, pixels, sends, subscribers
 from pixel_service.usecases.backup import take
 from pixel_service.usecases.context import Context
@@ -89,7 +89,7 @@ async def mailed(ctx: Context, *names: str) -> dict[str, SubscriberId]:
     fetches = [seen(ctx, row.pixel_id) for row in await rows(ctx.db, pixels)]
     async with ctx.db.write() as connection:
         batch = [replace(one, open_id=hashlib.md5(one.open_id).digest()) for one in fetches]
-        assert await store(connection, batch) == len(people)
+        assert (await store(connection, batch)).recorded == len(people)
     return people
 
 

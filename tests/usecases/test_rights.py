@@ -15,8 +15,9 @@ from pixel_service.domain.rights import RightsRequestKind
 from pixel_service.domain.sends import RecipientAsked
 from pixel_service.domain.signup import Choice
 from pixel_service.mail.transport import Accepted, Deferred
-from pixel_service.storage import opens as stored_opens, subscribers
+from pixel_service.storage import subscribers
 from pixel_service.storage.engine import Database
+from pixel_service.storage.recording import store
 from pixel_service.storage.reports import campaign_report, list_campaigns
 from pixel_service.storage.schema import ledger, messages, opens, pixels, rights_requests, scrubs, sign_ups
 from pixel_service.usecases.confirm import Confirmed, LinkUnknown, confirm
@@ -535,7 +536,7 @@ async def test_a_right_waits_for_a_recorder_that_saw_the_consent(ctx: Context, o
     (pixel,) = await rows(ctx.db, pixels)
     acts = {"restrict": restrict, "object": object_to_marketing, "delete": delete_my_opens}
     async with other.write() as connection:
-        await stored_opens.store(connection, [seen(ctx, pixel.pixel_id)])
+        await store(connection, [seen(ctx, pixel.pixel_id)])
         pressing = asyncio.create_task(acts[right](ctx, anna, BY_PAGE))
         await asyncio.sleep(0.2)
         assert not pressing.done()

@@ -18,7 +18,7 @@ from pixel_service.domain.messages import SubscriberId
 from pixel_service.domain.tokens import encode_id
 from pixel_service.storage import scrub as files
 from pixel_service.storage.engine import Database
-from pixel_service.storage.opens import store
+from pixel_service.storage.recording import store
 from pixel_service.storage.schema import metadata, opens, pixels
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.scrub import scrub
@@ -56,7 +56,7 @@ async def open_everything(ctx: Context, db: Database) -> int:
     fetches = [seen(ctx, row.pixel_id) for row in await rows(db, pixels)]
     batch = [replace(one, open_id=hashlib.md5(one.open_id).digest()) for one in fetches]
     async with db.write() as connection:
-        return await store(connection, batch)
+        return (await store(connection, batch)).recorded
 
 
 async def opened(ctx: Context) -> tuple[list[SubscriberId], list[bytes]]:

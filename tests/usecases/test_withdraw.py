@@ -17,7 +17,7 @@ from pixel_service.domain.messages import CampaignId, PixelId, SubscriberId
 from pixel_service.domain.opens import Fetch, Judgement, Verdict
 from pixel_service.mail.transport import Deferred, Envelope, Outcome
 from pixel_service.storage.engine import Database
-from pixel_service.storage.opens import store
+from pixel_service.storage.recording import store
 from pixel_service.storage.reports import campaign_report
 from pixel_service.storage.schema import messages, opens, pixels
 from pixel_service.usecases.confirm import LinkUnknown, confirm
@@ -99,12 +99,18 @@ async def open_everything(ctx: Context, db: Database) -> int:
     """One open for every pixel there is; returns how many were stored."""
     batch = [seen(ctx, row.pixel_id) for row in await rows(db, pixels)]
     async with db.write() as connection:
-        return await store(connection, batch)
+        return (await store(connection, batch)).recorded
 
 
 def seen(ctx: Context, pixel_id: str) -> Fetch:
-    number = next(_numbers).to_bytes(16, "big")
-    return Fetch(open_id=number, pixel_id=PixelId(pixel_id), at=ctx.clock(), judgement=HUMAN)
+    """Late enough to be a person, and each with a mail program of its own: none is a repeat of another."""
+    number = next(_numbers)
+    return Fetch(
+        open_id=number.to_bytes(16, "big"),
+        pixel_id=PixelId(pixel_id),
+        at=ctx.clock() + timedelta(minutes=1),
+        judgement=replace(HUMAN, client_family=f"Mail program {number}"),
+    )
 
 
 async def measured(ctx: Context, address: str = "anna@example.com", *purposes: Purpose) -> SubscriberId:
@@ -267,7 +273,7 @@ async def test_opens_of_old_mails_stay_out_after_a_new_consent(ctx: Context) -> 
     await join(ctx, "anna@example.com", BLOG)
     await allow_measuring(ctx, person)
     async with ctx.db.write() as connection:
-        assert await store(connection, [seen(ctx, one) for one in old]) == 0
+        assert (await store(connection, [seen(ctx, one) for one in old])).recorded == 0
 
 
 async def allow_measuring(ctx: Context, person: SubscriberId) -> None:

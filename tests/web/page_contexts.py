@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pixel_service.domain.timing import Cell
+from pixel_service.web.ranges import Span, week
+
 LONG = " ".join(["Er informiert über Glasfaserausbauplanung, Netzwerktechnik und Verfügbarkeitsprüfungen."] * 8)
 MOMENT = "22. November 2026, 10:15 Uhr (MEZ)"
 PREFERENCES = {"preferences_href": "/p/abcdefghijklmnopqrstuvwxyz"}
@@ -67,13 +70,60 @@ CONFIRM: Values = {
     "action": "/c/abcdefghijklmnopqrstuvwxyz",
 }
 TIMELINE = [{"label": f"{hour}:00", "opens": 40 - hour, "machine": hour % 3} for hour in range(24)]
+CELLS = [Cell(weekday=2, hour=9, opens=140), Cell(weekday=7, hour=23, opens=20)]
+WEEK: Values = {
+    "drawn": week(CELLS),
+    "days": [(day, row) for day, row in zip(("Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"), week([]).rows, strict=True)],
+    "tiles": [(tile, "Di, 9 bis 10 Uhr") for tile in week(CELLS).tiles],
+    "best": [{"label": "Di, 9 bis 10 Uhr", "number": 140}],
+}
+SHARE: Values = {
+    "label": "Schätzung",
+    "hint": "Wenn alle gleich wären.",
+    "value": "31,4 %",
+    "range": "30,1 % bis 32,8 %",
+    "span": Span(value=62.8, low=60.2, high=65.6, width=5.4),
+}
+EDITION: Values = {**SHARE, "name": "Blog Oktober", "sent_on": MOMENT, "href": "/console/campaigns/y", "current": False}
 CAMPAIGN: Values = {
     "name": "Blog November",
+    "tags": ["glasfaser"],
+    "young": True,
     "figures": [{"label": "Versendet", "value": "12.480", "hint": "an bestätigte Adressen"}],
+    "rates": {"end": "50 %", "rows": [SHARE, {**SHARE, "value": "--", "range": "", "span": None}]},
     "timeline": TIMELINE,
-    "clients": [{"label": "Outlook", "opens": 377}],
+    "delays": [{"label": "bis 1 Minute", "number": 17, "length": 100.0}],
+    "median_delay": "1 bis 6 Stunden",
+    "half_in_after": "6 Stunden",
+    "most_in_after": "3 Tagen",
+    "clients": [
+        {"label": "Outlook", "unique": 377, "share": "21 %", "hidden": False},
+        {"label": "Gmail", "unique": 300, "share": "17 %", "hidden": True},
+    ],
+    "hidden_by_apple": "388",
+    "machines": [{"label": "Apples Datenschutz", "number": 388}],
+    "week": WEEK,
+    "comparison": {
+        "age": "3 Tagen",
+        "typical": "29 %",
+        "end": "50 %",
+        "rows": [EDITION, {**EDITION, "name": "Blog November", "current": True}],
+    },
+    "trust": [{"label": "Von allen Abrufen: unklar", "value": "1 %"}],
     "withdrawn_since": "Seither haben 12 Personen widerrufen.",
     "restricted": "2 Personen haben die Nutzung eingeschränkt.",
+}
+UNSEEN: Values = {
+    **CAMPAIGN,
+    "tags": [],
+    "young": False,
+    "timeline": [],
+    "delays": [],
+    "clients": [],
+    "machines": [],
+    "week": None,
+    "comparison": {"age": "--", "typical": "--", "end": "5 %", "rows": []},
+    "restricted": "",
 }
 MAIL: Values = {
     "subject": "AW: Neues",
@@ -85,7 +135,7 @@ MAIL: Values = {
     "action": "/console/inbox/x",
 }
 LISTED = {"href": "/console/campaigns/x", "name": "Blog November", "sent_at": MOMENT}
-COUNTED = {"sent": 12480, "tracked": 4310, "unique": 1129, "machine": 388}
+COUNTED = {"sent": 12480, "tracked": 4310, "unique": 1129, "share": "26,2 %", "machine": 388}
 #: As `usecases.evidence_document` makes it; plain, so that every text in it can be spoiled.
 PROOF: Values = {
     "title": "Nachweis der Einwilligung: anna@beispiel.example",
@@ -327,5 +377,5 @@ PAGES: Mapping[str, tuple[Values, ...]] = {
     ),
     "console/evidence_shown": ({"document": PROOF},),
     "evidence_file": ({"document": PROOF},),
-    "console/campaign": (CAMPAIGN, {**CAMPAIGN, "timeline": [], "clients": []}),
+    "console/campaign": (CAMPAIGN, UNSEEN),
 }

@@ -88,7 +88,7 @@ def spoiled(value: Any) -> Any:
 
 
 def test_every_template_is_rendered_here() -> None:
-    parts = {"layout", "card", "parts", "fields", "console/layout", "console/evidence_parts"}
+    parts = {"layout", "card", "parts", "fields", "console/layout", "console/evidence_parts", "console/report_parts"}
     found = {str(path.relative_to(FOLDER)).removesuffix(".html.j2") for path in FOLDER.rglob("*.j2")}
     assert found - parts == set(PAGES)
 

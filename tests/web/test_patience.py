@@ -32,6 +32,7 @@ class _Server(uvicorn.Server):
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(patience, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(patience, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(patience, "LOOK_SECONDS", 0.1)
     config = uvicorn.Config(answer, port=0, http=BoundedProtocol, lifespan="off", log_config=None, access_log=False)
     server = _Server(config)
     serving = asyncio.create_task(server.serve())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from httpx import AsyncClient
@@ -10,13 +11,13 @@ from sqlalchemy import func, select
 from pixel_service.domain.consent import Act, State
 from pixel_service.domain.messages import SubscriberId
 from pixel_service.storage.engine import Database
-from pixel_service.storage.opens import store
+from pixel_service.storage.recording import store
 from pixel_service.storage.schema import opens, pixels
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.links import preferences_url, stop_tracking_url, unsubscribe_url
 from tests.builders import BLOG, GLASFASER, OPENS, dump, join, ledger_of, states_of, web
 from tests.journeys.forms import form
-from tests.tracked_mail import add_mail, fetch
+from tests.tracked_mail import NOW, add_mail, fetch
 
 ADA = "ada@example.com"
 ONE_CLICK = "List-Unsubscribe=One-Click"
@@ -36,7 +37,9 @@ async def measured(ctx: Context, person: SubscriberId, *, mails: int, times: int
     """Mails with a pixel, each loaded so often."""
     async with ctx.db.write() as connection:
         sent = [await add_mail(connection, person) for _ in range(mails)]
-        await store(connection, [fetch(mail.pixel_id) for mail in sent for _ in range(times)])
+        await store(
+            connection, [fetch(mail.pixel_id, at=NOW + timedelta(minutes=n)) for mail in sent for n in range(times)]
+        )
 
 
 async def rows_left(ctx: Context) -> tuple[int, int]:

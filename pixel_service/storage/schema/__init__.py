@@ -18,9 +18,11 @@ from pixel_service.storage.schema.evidence import (
 from pixel_service.storage.schema.imports import import_refusals, imports
 from pixel_service.storage.schema.mail import (
     audience_rulings,
+    campaign_figures,
     campaigns,
     inbound_mails,
     inbound_unclear,
+    message_opens,
     messages,
     opens,
     pixels,
@@ -36,6 +38,7 @@ __all__ = [
     "api_keys",
     "audience_rulings",
     "audit_log",
+    "campaign_figures",
     "campaigns",
     "checkpoints",
     "confirmation_mails",
@@ -48,6 +51,7 @@ __all__ = [
     "journals",
     "ledger",
     "login_failures",
+    "message_opens",
     "messages",
     "metadata",
     "opens",

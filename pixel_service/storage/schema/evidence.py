@@ -17,7 +17,7 @@ ledger = Table(
     Column("subscriber_id", id_type(), nullable=False, index=True),
     Column("purpose", String(60), nullable=False),
     Column("act", String(20), nullable=False),
-    Column("at", Moment, nullable=False),
+    Column("at", Moment, nullable=False, index=True),
     #: Canonical JSON; None once dropped by erasure or retention.
     Column("content", Text),
     Column("salt", String(32)),

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Index,
     Integer,
     PrimaryKeyConstraint,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -32,6 +33,8 @@ campaigns = Table(
     #: While set, its waiting mails are not claimed.
     Column("paused_at", Moment),
     Column("cancelled_at", Moment),
+    #: Topics it is about, for reports: at most 10 slugs of at most 40 characters.
+    Column("tags", JSON, nullable=False, server_default="[]"),
 )
 
 
@@ -105,7 +108,8 @@ messages = Table(
     #: Reason of a failure or cancellation.
     Column("reason", String(40)),
     Index("ix_messages_status_due_at", "status", "due_at"),
-    Index("ix_messages_campaign_id_tracking", "campaign_id", "tracking"),
+    #: The first acceptance of a campaign, from which its age counts.
+    Index("ix_messages_campaign_id_sent_at", "campaign_id", "sent_at"),
     UniqueConstraint("send_id", "subscriber_id"),
 )
 
@@ -119,6 +123,8 @@ pixels = Table(
     Column("subscriber_id", ForeignKey("subscribers.subscriber_id"), nullable=False, index=True),
     #: End of the recording window (P8).
     Column("closes_at", Moment, nullable=False),
+    #: When the hand-over of its mail last began; stands in for the acceptance while that is not recorded.
+    Column("handed_over_at", Moment),
 )
 
 
@@ -132,6 +138,42 @@ opens = Table(
     Column("verdict", String(20), nullable=False),
     Column("reason", String(40), nullable=False),
     Column("client_family", String(40), nullable=False),
+    #: Version of the rules that judged it; 0 is from before they had one.
+    Column("rules", SmallInteger, nullable=False, server_default="0"),
+)
+
+
+#: What is known of each message that was opened: derived from its rows in `opens`, deleted with the last of them.
+message_opens = Table(
+    "message_opens",
+    metadata,
+    Column("message_id", ForeignKey("messages.message_id"), primary_key=True),
+    #: `domain.settling.Standing`.
+    Column("standing", String(10), nullable=False),
+    #: Of human opens; a new one begins after 30 minutes of silence.
+    Column("sessions", Integer, nullable=False),
+    Column("first_human_at", Moment),
+    #: "standing/client family" of a row -> when such rows were, in whole seconds since 1970, oldest first: tells repeats.
+    Column("times", JSON, nullable=False),
+    # One look-up and one page to write per open instead of two.
+    sqlite_with_rowid=False,
+)
+
+
+#: What reports show, added up: no row holds 0, and nothing here names a person. Every transaction that changes the rows
+#: it counts changes it too; `domain.figures` says what each kind counts.
+campaign_figures = Table(
+    "campaign_figures",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.campaign_id"), nullable=False),
+    #: `domain.figures.Kind`.
+    Column("kind", String(10), nullable=False),
+    Column("name", String(110), nullable=False),
+    #: Hours since 1970 in UTC; 0 where the kind has none.
+    Column("hour", Integer, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    PrimaryKeyConstraint("campaign_id", "kind", "name", "hour"),
+    sqlite_with_rowid=False,
 )
 
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, JsonValue, StrictBool, StringConstra
 
 from pixel_service.domain.consent import Purpose
 from pixel_service.domain.errors import InvalidInput, NotFound
-from pixel_service.domain.sends import MAX_RECIPIENTS, RecipientAsked
+from pixel_service.domain.sends import MAX_RECIPIENTS, MAX_TAGS, RecipientAsked
 from pixel_service.domain.signup import FIELD_LIMITS, Choice, Profile, parse_profile
 from pixel_service.usecases.content import Content
 from pixel_service.web.api.problems import Body
@@ -40,6 +40,8 @@ ConsentPurpose = Annotated[
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,8}$")]
 #: As typed: what is no address at all gets a verdict (a send) or a message (a form), not a refusal of the document.
 TypedAddress = Annotated[str, StringConstraints(max_length=320)]
+#: What a campaign is about, for reports.
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
 Version = Annotated[str, StringConstraints(min_length=1, max_length=20)]
 
 
@@ -71,6 +73,11 @@ def _size(value: JsonValue, *, depth: int) -> int:
     return 1
 
 
+def _in_order(tags: list[str]) -> list[str]:
+    """Neither order nor repetition says anything."""
+    return sorted(set(tags))
+
+
 def _web_address(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -98,6 +105,8 @@ class SendRequest(Body):
     """POST /v1/send"""
 
     campaign: Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=_LINE)]
+    #: Of the campaign, in any order; None: as they are.
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_in_order)] | None = None
     purpose: PurposeName
     subject: Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=_LINE)] | None = None
     template: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")] | None = None
@@ -128,6 +137,9 @@ class SendRequest(Body):
     def body_hash(self) -> str:
         """SHA-256 of the canonical request: order of names, blank space and defaults spelled out make no difference."""
         plain = self.model_dump(mode="json")
+        if plain["tags"] is None:
+            # As it was hashed before there were tags: a repeat across an upgrade is still one.
+            del plain["tags"]
         return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -1,40 +1,128 @@
-"""`GET /v1/campaigns/{campaign_id}/report`: a campaign's numbers as JSON, the same ones the console shows (O1)."""
+"""Reports as JSON, for keys with the scope `report`: the same numbers as on the console's pages (O1, O2).
 
+Shares and coverage are numbers from 0 to 1, differences from -1 to 1, both null where there is nothing, or too little, to
+divide by; times are UTC, durations whole seconds. Names of fields are those of the dataclasses in `domain`, where each is
+explained.
+"""
+
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pixel_service.domain.accounts import Scope
-from pixel_service.domain.errors import NotFound
+from pixel_service.domain.comparison import MOST_TAGGED
+from pixel_service.domain.consent import Purpose
+from pixel_service.domain.errors import InvalidInput, NotFound
+from pixel_service.domain.funnel import Asked, period
 from pixel_service.domain.messages import CampaignId
-from pixel_service.domain.reports import CampaignReport, Client, Point
-from pixel_service.storage.reports import campaign_report
+from pixel_service.domain.reports import CampaignReport
+from pixel_service.domain.timing import Point, best_hours, is_young
+from pixel_service.storage import reports
+from pixel_service.storage.funnel import funnel
 from pixel_service.usecases.context import Context
 from pixel_service.web.api.auth import require
 from pixel_service.web.api.models import read_id
+from pixel_service.web.api.query import day_of, number_of, read_query
+
+#: Campaigns on a page.
+_USUAL, _MOST = 50, 200
+_PURPOSE = re.compile(r"newsletter:[a-z0-9-]{1,40}|service")
+
+
+@require(Scope.REPORT)
+async def index(request: Request) -> Response:
+    """GET /v1/campaigns?limit=50&before=CAMPAIGN_ID: newest first."""
+    query = read_query(request, ("limit", "before"))
+    limit = number_of(query, "limit", default=_USUAL, most=_MOST)
+    before = CampaignId(read_id(query["before"], "campaign")) if "before" in query else None
+    async with _context(request).db.snapshot() as connection:
+        found = await reports.list_campaigns(connection, limit=limit, before=before)
+    following = found[-1].campaign_id if len(found) == limit else None
+    return JSONResponse({"campaigns": [_plain(asdict(one)) for one in found], "next_before": following})
 
 
 @require(Scope.REPORT)
 async def show(request: Request) -> Response:
-    ctx: Context = request.app.state.ctx
-    campaign_id = CampaignId(read_id(request.path_params["campaign_id"], "campaign"))
-    async with ctx.db.read() as connection:
-        report = await campaign_report(connection, campaign_id)
+    """GET /v1/campaigns/{campaign_id}/report"""
+    read_query(request)
+    ctx, campaign_id = _context(request), _campaign_id(request)
+    now = ctx.clock()
+    async with ctx.db.snapshot() as connection:
+        report = await reports.campaign_report(connection, campaign_id)
     if report is None:
         raise NotFound("campaign")
-    return JSONResponse(_told(report))
+    return JSONResponse(_told(report, now, ctx.policy.timezone))
 
 
-def _told(report: CampaignReport) -> Mapping[str, object]:
-    """Rates and coverage are shares from 0 to 1; null where there is nothing, or too little, to divide by."""
-    return asdict(report) | {
-        "created_at": _moment(report.created_at),
-        "first_sent_at": _moment(report.first_sent_at) if report.first_sent_at else None,
+@require(Scope.REPORT)
+async def compare(request: Request) -> Response:
+    """GET /v1/campaigns/{campaign_id}/comparison: with earlier ones of its purpose, at its present age."""
+    read_query(request)
+    ctx, campaign_id = _context(request), _campaign_id(request)
+    async with ctx.db.snapshot() as connection:
+        found = await reports.comparison(connection, campaign_id, now=ctx.clock())
+    if found is None:
+        raise NotFound("campaign")
+    return JSONResponse({"campaign_id": campaign_id, **_plain(asdict(found))})
+
+
+@require(Scope.REPORT)
+async def topics(request: Request) -> Response:
+    """GET /v1/reports/topics?purpose=newsletter:blog: what goes along with each tag."""
+    query = read_query(request, ("purpose",))
+    purpose = query.get("purpose", "")
+    if not _PURPOSE.fullmatch(purpose):
+        raise InvalidInput("purpose", "is required, such as newsletter:blog")
+    ctx = _context(request)
+    async with ctx.db.snapshot() as connection:
+        found = await reports.effects_of_tags(connection, Purpose(purpose), now=ctx.clock())
+    told = [_plain(asdict(one)) for one in found]
+    return JSONResponse({"purpose": purpose, "most_campaigns": MOST_TAGGED, "tags": told})
+
+
+@require(Scope.REPORT)
+async def sign_ups(request: Request) -> Response:
+    """GET /v1/reports/sign-ups?from=2026-10-01&until=2026-10-31: the funnel of each offer, both days included."""
+    query = read_query(request, ("from", "until"))
+    ctx = _context(request)
+    zone = ZoneInfo(ctx.policy.timezone)
+    chosen = period(day_of(query, "from"), day_of(query, "until"), today=ctx.clock().astimezone(zone).date(), zone=zone)
+    async with ctx.db.snapshot() as connection:
+        found = await funnel(connection, chosen)
+    return JSONResponse(
+        {
+            "from": chosen.first_day.isoformat(),
+            "until": chosen.last_day.isoformat(),
+            "timezone": ctx.policy.timezone,
+            "offers": [_offer(one) for one in found],
+        }
+    )
+
+
+def _context(request: Request) -> Context:
+    ctx: Context = request.app.state.ctx
+    return ctx
+
+
+def _campaign_id(request: Request) -> CampaignId:
+    return CampaignId(read_id(request.path_params["campaign_id"], "campaign"))
+
+
+def _told(report: CampaignReport, now: datetime, timezone: str) -> Mapping[str, object]:
+    told = asdict(report)
+    del told["opens_by_hour"]
+    cells = best_hours(report.opens_by_hour, now=now, zone=ZoneInfo(timezone))
+    return _plain(told) | {
+        "as_of": _moment(now),
+        "is_young": is_young(report.first_sent_at, now),
         "timeline": [_point(point) for point in report.timeline],
-        "clients": [_client(client) for client in report.clients],
+        "clients": [{**asdict(client), "family": client.family or None} for client in report.clients],
+        "best_hours": {"timezone": timezone, "cells": [asdict(cell) for cell in cells]},
     }
 
 
@@ -48,8 +136,31 @@ def _point(point: Point) -> Mapping[str, object]:
     }
 
 
-def _client(client: Client) -> Mapping[str, object]:
-    return {"family": client.family or None, "unique": client.unique, "total": client.total}
+def _offer(one: Asked) -> Mapping[str, object]:
+    rate = one.confirmed_share
+    return {
+        **asdict(one),
+        "not_mailed": one.not_mailed,
+        "confirmed_share": None if rate is None else asdict(rate),
+    }
+
+
+def _plain(value: Mapping[str, object]) -> dict[str, object]:
+    return {name: _json(one) for name, one in value.items()}
+
+
+def _json(value: object) -> object:
+    match value:
+        case datetime():
+            return _moment(value)
+        case timedelta():
+            return int(value.total_seconds())
+        case dict():
+            return _plain(value)
+        case list() | tuple():
+            return [_json(one) for one in value]
+        case _:
+            return value
 
 
 def _moment(at: datetime) -> str:

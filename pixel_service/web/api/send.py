@@ -30,6 +30,7 @@ async def create(request: Request) -> Response:
     asked = await read_body(request, SendRequest)
     command = SendCommand(
         campaign=asked.campaign,
+        tags=None if asked.tags is None else tuple(asked.tags),
         purpose=Purpose(asked.purpose),
         content=asked.content(),
         recipients=asked.asked(),

@@ -1,42 +1,38 @@
-"""The list of campaigns and the page of one, for colleagues who are logged in (O1). Figures are read, none is made here.
+"""The list of campaigns and the page of one, for colleagues who are logged in (O1, O2). Figures are read, none is made here."""
 
-What a page says is "images loaded", never "read": a loaded image is all that is known.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pixel_service.domain.comparison import Comparison
 from pixel_service.domain.errors import NotFound
 from pixel_service.domain.messages import CampaignId
-from pixel_service.domain.reports import SMALLEST_BASE, CampaignReport, Point, Rate, Summary
-from pixel_service.i18n import format_moment, format_number
+from pixel_service.domain.rates import SMALLEST_BASE, Rate
+from pixel_service.domain.reports import CampaignReport, Summary
+from pixel_service.domain.timing import Point, best_hours, is_young
 from pixel_service.storage import reports
 from pixel_service.web.api.models import read_id
 from pixel_service.web.bars import TimelinePoint
+from pixel_service.web.console import report_words as words
 from pixel_service.web.console.login import require_user
+from pixel_service.web.console.report_words import Writer
 from pixel_service.web.language import language_of
-from pixel_service.web.views import context_of, href, say, show
+from pixel_service.web.views import context_of, href, show
 
 #: Campaigns on the first page.
 _NEWEST = 100
-#: Where there is nothing to show, or too little for a rate.
-NONE = "--"
-
-#: A msgid and its values -> text in the language of the page.
-Say = Callable[..., str]
 
 
 @require_user
 async def list_campaigns(request: Request) -> Response:
     """GET /console/"""
     ctx, language = context_of(request), language_of(request)
-    async with ctx.db.read() as connection:
+    async with ctx.db.snapshot() as connection:
         found = await reports.list_campaigns(connection, limit=_NEWEST)
-    campaigns = [_line(request, language, one) for one in found]
+    writer = Writer(request=request, language=language)
+    campaigns = [_line(writer, one) for one in found]
     return show(request, "console/campaigns", language=language, campaigns=campaigns)
 
 
@@ -44,106 +40,113 @@ async def list_campaigns(request: Request) -> Response:
 async def show_campaign(request: Request) -> Response:
     """GET /console/campaigns/{campaign_id}"""
     ctx, language = context_of(request), language_of(request)
-    campaign_id = CampaignId(read_id(request.path_params["campaign_id"], "campaign"))
-    async with ctx.db.read() as connection:
+    campaign_id, now = CampaignId(read_id(request.path_params["campaign_id"], "campaign")), ctx.clock()
+    async with ctx.db.snapshot() as connection:
         report = await reports.campaign_report(connection, campaign_id)
+        compared = await reports.comparison(connection, campaign_id, now=now)
     if report is None:
         raise NotFound("campaign")
+    writer = Writer(request=request, language=language)
+    return _page(report, compared, writer, now)
 
-    def text(message: str, **values: str) -> str:
-        return say(request, language, message) % values if values else say(request, language, message)
 
+def _page(report: CampaignReport, compared: Comparison | None, writer: Writer, now: datetime) -> Response:
+    cells = best_hours(report.opens_by_hour, now=now, zone=writer.zone)
     return show(
-        request,
+        writer.request,
         "console/campaign",
-        language=language,
+        language=writer.language,
         name=report.name,
-        figures=_figures(report, language, ZoneInfo(ctx.policy.timezone), text),
-        timeline=_timeline(report.timeline, text),
-        clients=[{"label": one.family or text("Not known"), "opens": one.total} for one in report.clients],
-        withdrawn_since=_withdrawn(request, language, report.withdrawn_since),
-        restricted=_restricted(request, language, report.restricted),
+        tags=report.tags,
+        young=report.sent > 0 and is_young(report.first_sent_at, now),
+        figures=_figures(report, writer),
+        rates=words.rates(report, writer),
+        timeline=_timeline(report.timeline, writer),
+        delays=words.delays(report.delays, writer) if report.median_delay else [],
+        median_delay=words.delay(report.median_delay, writer),
+        half_in_after=writer.age(report.half_in_after),
+        most_in_after=writer.age(report.most_in_after),
+        clients=words.clients(report.clients, writer),
+        hidden_by_apple=writer.number(report.hidden),
+        machines=words.machines(report.machines, writer),
+        week=words.hours_of_week(cells, writer) if cells else None,
+        comparison=words.comparison(compared, report, writer),
+        trust=words.trust(report, writer),
+        withdrawn_since=_withdrawn(writer, report.withdrawn_since),
+        restricted=_restricted(writer, report.restricted),
     )
 
 
-def _line(request: Request, language: str, one: Summary) -> Mapping[str, object]:
-    zone = ZoneInfo(context_of(request).policy.timezone)
+def _line(writer: Writer, one: Summary) -> Mapping[str, object]:
     sent_at = one.first_sent_at
     return {
-        "href": href(request, f"/console/campaigns/{one.campaign_id}", language),
+        "href": href(writer.request, f"/console/campaigns/{one.campaign_id}", writer.language),
         "name": one.name,
-        "sent_at": format_moment(sent_at, language, zone) if sent_at else say(request, language, "Not sent yet"),
+        "sent_at": writer.moment(sent_at) if sent_at else writer.text("Not sent yet"),
         "sent": one.sent,
         "tracked": one.tracked,
         "unique": one.unique_opens,
+        "share": writer.share(one.floor.value if one.floor else None),
         "machine": one.unique_machine_opens,
     }
 
 
-def _figures(report: CampaignReport, language: str, zone: ZoneInfo, text: Say) -> list[Mapping[str, str]]:
-    def number(count: int) -> str:
-        return format_number(count, language)
-
-    def share(of: float) -> str:
-        return text("%(number)s%%", number=format_number(round(of * 100, 1), language))
-
-    covered = NONE if report.coverage is None else share(report.coverage)
+def _figures(report: CampaignReport, writer: Writer) -> list[Mapping[str, str]]:
+    text, number = writer.text, writer.number
     sent_at = report.first_sent_at
-    since = text("since %(moment)s", moment=format_moment(sent_at, language, zone)) if sent_at else text("Not sent yet")
-    unclear = number(report.total_unknown_opens)
-    machine = number(report.total_machine_opens)
+    since = text("since %(moment)s", moment=writer.moment(sent_at)) if sent_at else text("Not sent yet")
+    unclear, machine = number(report.total_unknown_opens), number(report.total_machine_opens)
     figures = (
         ("Sent", report.sent, since),
-        ("With consent", report.tracked, text("%(share)s of the mails sent", share=covered)),
-        ("Recipients who loaded images", report.unique_opens, _rate(report.open_rate, share, text)),
+        ("With consent", report.tracked, text("%(share)s of the mails sent", share=writer.share(report.coverage))),
+        ("Recipients who loaded images", report.unique_opens, _rate(report.floor, writer)),
         (
             "Images loaded",
             report.total_opens,
-            text("Every time counts. Unclear, in no figure: %(total)s", total=unclear),
+            text(
+                "In %(sessions)s sittings. Unclear, in no figure: %(total)s",
+                sessions=number(report.sessions),
+                total=unclear,
+            ),
         ),
         ("Machines", report.unique_machine_opens, text("%(total)s times in all, apart from people", total=machine)),
     )
     return [{"label": text(label), "value": number(count), "hint": hint} for label, count, hint in figures]
 
 
-def _rate(rate: Rate | None, share: Callable[[float], str], text: Say) -> str:
+def _rate(rate: Rate | None, writer: Writer) -> str:
     if rate is None:
-        return text("Share: -- (it needs at least %(base)s mails with consent)", base=str(SMALLEST_BASE))
-    values = {"share": share(rate.value), "low": share(rate.low), "high": share(rate.high)}
-    return text("%(share)s of the mails with consent; 95%% certain: %(low)s to %(high)s", **values)
+        return writer.text("Share: -- (it needs at least %(base)s mails with consent)", base=str(SMALLEST_BASE))
+    values = {"share": writer.share(rate.value), "low": writer.share(rate.low), "high": writer.share(rate.high)}
+    return writer.text("%(share)s of the mails with consent; 95%% certain: %(low)s to %(high)s", **values)
 
 
-def _timeline(points: Sequence[Point], text: Say) -> list[TimelinePoint]:
+def _timeline(points: Sequence[Point], writer: Writer) -> list[TimelinePoint]:
     """By age, so that two campaigns compare: "+3 h", and from the third day on "day 3"."""
     return [
-        {"label": _age(points[0].starts_at, point, text), "opens": point.opens, "machine": point.machine}
+        {"label": _age(points[0].starts_at, point, writer), "opens": point.opens, "machine": point.machine}
         for point in points
     ]
 
 
-def _age(sent_at: datetime, point: Point, text: Say) -> str:
+def _age(sent_at: datetime, point: Point, writer: Writer) -> str:
     age = point.starts_at - sent_at
     if point.lasts < timedelta(days=1):
-        return text("+%(hours)s h", hours=str(age // timedelta(hours=1)))
-    return text("day %(day)s", day=str(age.days + 1))
+        return writer.text("+%(hours)s h", hours=str(age // timedelta(hours=1)))
+    return writer.text("day %(day)s", day=str(age.days + 1))
 
 
-def _withdrawn(request: Request, language: str, number: int) -> str:
+def _withdrawn(writer: Writer, number: int) -> str:
     if number == 0:
-        return say(request, language, "Nobody of those who got this mail with a pixel has withdrawn since.")
+        return writer.text("Nobody of those who got this mail with a pixel has withdrawn since.")
     one = "%(number)s recipient has withdrawn since; what was measured of them is deleted."
     many = "%(number)s recipients have withdrawn since; what was measured of them is deleted."
-    return _many(request, language, one, many, number)
+    return writer.many(one, many, number)
 
 
-def _restricted(request: Request, language: str, number: int) -> str:
+def _restricted(writer: Writer, number: int) -> str:
     if number == 0:
         return ""
     one = "%(number)s recipient has restricted the use of their data; what was measured of them is in no figure."
     many = "%(number)s recipients have restricted the use of their data; what was measured of them is in no figure."
-    return _many(request, language, one, many, number)
-
-
-def _many(request: Request, language: str, one: str, many: str, number: int) -> str:
-    translations = context_of(request).catalogues.translations(language)
-    return translations.ngettext(one, many, number) % {"number": format_number(number, language)}
+    return writer.many(one, many, number)

@@ -1,0 +1,30 @@
+"""Prove that reports show what the rows say; repair where they do not (DESIGN rule 13)."""
+
+from collections.abc import Callable
+
+from pixel_service.storage import figures_check
+from pixel_service.storage.figures_check import Difference
+from pixel_service.usecases.context import Context
+
+
+async def check_figures(ctx: Context, on_difference: Callable[[Difference], object]) -> int:
+    """Returns how many differences there are. Nothing waits for it, nothing is changed."""
+    async with ctx.db.snapshot() as connection:
+        await figures_check.take_time(connection)
+        number = 0
+        async for one in figures_check.differences(connection, repair=False):
+            on_difference(one)
+            number += 1
+        return number
+
+
+async def repair_figures(ctx: Context, on_difference: Callable[[Difference], object]) -> int:
+    """The same, and afterwards there is none. Opens wait to be recorded meanwhile."""
+    async with ctx.db.write() as connection:
+        await figures_check.take_time(connection)
+        await figures_check.hold_everything(connection)
+        number = 0
+        async for one in figures_check.differences(connection, repair=True):
+            on_difference(one)
+            number += 1
+        return number

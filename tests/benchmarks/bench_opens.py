@@ -1,0 +1,205 @@
+"""Recorded, consent-checked, durable opens per second beside a bare uvicorn app, a Starlette route and nginx; latency at a steady
+1,000 a second; CPU and memory per open.
+
+Rounds alternate between ours and the peers, so that a busy machine slows all of them. Every open is of another message, and what
+the database holds afterwards is counted: an answer that recorded nothing would be no figure.
+"""
+
+import asyncio
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from sqlalchemy import func, select
+
+from pixel_service.storage.engine import Database
+from pixel_service.storage.schema import opens
+from tests.benchmarks.database import databases
+from tests.benchmarks.load import Load, cpu_seconds, flat_out, memory_mb, steadily
+from tests.benchmarks.seed import seed
+from tests.benchmarks.table import Line, show
+from tests.journeys.service import environment, free_port, process
+
+_ROUNDS = 5
+_SECONDS = 3
+_STEADY_SECONDS = 10
+_STEADY_RATE = 1000
+_PEOPLE = 400_000
+_NGINX = """
+daemon off; error_log stderr error; pid {folder}/pid; worker_processes 1; events {{}}
+http {{ access_log off; server {{ listen 127.0.0.1:{port}; location /o/ {{ empty_gif; }} }} }}
+"""
+
+
+@dataclass(slots=True)
+class Server:
+    pid: int
+    port: int
+    #: Place of the next path nobody has asked for.
+    next_path: int = 0
+    loads: list[Load] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
+
+    def measure(self, paths: Path) -> None:
+        before = cpu_seconds(self.pid)
+        load = flat_out(self.port, paths, first=self.next_path, seconds=_SECONDS)
+        self.next_path += load.answered + 500
+        self.loads.append(load)
+        self.cpu_us.append(1e6 * (cpu_seconds(self.pid) - before) / load.answered)
+
+    @property
+    def per_second(self) -> float:
+        return statistics.median(load.per_second for load in self.loads)
+
+    def told(self) -> str:
+        p50, p99 = (
+            statistics.median(values) for values in zip(*((one.p50_ms, one.p99_ms) for one in self.loads), strict=True)
+        )
+        return f"{self.per_second:,.0f}/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms, {statistics.median(self.cpu_us):.0f} µs CPU each"
+
+
+@contextmanager
+def _command(*words: str, port: int) -> Iterator[Server]:
+    running = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    try:
+        _until_it_answers(port)
+        yield Server(pid=running.pid, port=port)
+    finally:
+        running.terminate()
+        running.wait(10)
+
+
+def _uvicorn(name: str) -> AbstractContextManager[Server]:
+    port = free_port()
+    options = (
+        "--port",
+        str(port),
+        "--no-access-log",
+        "--log-level",
+        "error",
+        "--lifespan",
+        "off",
+        "--no-server-header",
+    )
+    return _command(sys.executable, "-m", "uvicorn", f"tests.benchmarks.peers:{name}", *options, port=port)
+
+
+@contextmanager
+def _nginx() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        settings = Path(folder) / "nginx.conf"
+        settings.write_text(_NGINX.format(folder=folder, port=port))
+        with _command("nginx", "-p", folder, "-c", str(settings), port=port) as server:
+            yield server
+
+
+@contextmanager
+def _ours(url: str) -> Iterator[Server]:
+    port = free_port()
+    with process(environment(url, port=port, smtp_port=9), "serve") as started:
+        _until_it_answers(port)
+        yield Server(pid=started.running.pid, port=port)
+
+
+def _until_it_answers(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/o/x.gif")
+            return
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+async def _recorded(url: str) -> int:
+    database = Database(url)
+    async with database.read() as connection:
+        count = (await connection.execute(select(func.count()).select_from(opens))).scalar_one()
+    await database.close()
+    return int(count)
+
+
+def measure(name: str, url: str) -> list[Line]:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        paths = Path(folder) / "paths"
+        paths.write_text("\n".join(seed(url, _PEOPLE).paths))
+        bare, route = stack.enter_context(_uvicorn("bare")), stack.enter_context(_uvicorn("route"))
+        nginx = stack.enter_context(_nginx()) if shutil.which("nginx") else None
+        ours = stack.enter_context(_ours(url))
+        empty = memory_mb(ours.pid)
+        servers = [one for one in (bare, ours, route, nginx) if one is not None]
+        warm = {one.port: flat_out(one.port, paths, first=_PEOPLE - 30_000, seconds=1) for one in servers}
+        for _ in range(_ROUNDS):
+            for one in servers:
+                one.next_path = ours.next_path if one is not ours else one.next_path
+                one.measure(paths)
+        full = memory_mb(ours.pid)
+        steady = steadily(ours.port, paths, first=ours.next_path, seconds=_STEADY_SECONDS, rate=_STEADY_RATE)
+        steady_bare = steadily(bare.port, paths, first=ours.next_path, seconds=_STEADY_SECONDS, rate=_STEADY_RATE)
+        answered = sum(load.answered for load in (*ours.loads, warm[ours.port], steady))
+    recorded = asyncio.run(_recorded(url))
+    failed = sum(load.failed for load in (*ours.loads, steady))
+    lines = [
+        Line(
+            what=f"{name}: recorded opens, beside a bare uvicorn app",
+            ours=ours.told(),
+            peer=bare.told(),
+            ratio=ours.per_second / bare.per_second,
+            at_least=0.65,
+        ),
+        Line(
+            what=f"{name}: recorded opens, beside a Starlette route",
+            ours=ours.told(),
+            peer=route.told(),
+            ratio=ours.per_second / route.per_second,
+            at_least=1.0,
+        ),
+        Line(
+            what=f"{name}: p99 in ms at {_STEADY_RATE:,}/s",
+            ours=f"p50 {steady.p50_ms:.1f} ms, p99 {steady.p99_ms:.1f} ms",
+            peer=f"bare uvicorn p99 {steady_bare.p99_ms:.1f} ms",
+            ratio=steady.p99_ms,
+            at_most=10,
+        ),
+        Line(what=f"{name}: memory", ours=f"{empty:.0f} MB before, {full:.0f} MB after {answered:,} opens"),
+        Line(
+            what=f"{name}: rows for {answered:,} answers",
+            ours=f"{recorded:,} rows, {failed} failed",
+            ratio=recorded / answered,
+            at_least=1.0,
+        ),
+    ]
+    if nginx is not None:
+        lines.insert(
+            2,
+            Line(
+                what=f"{name}: beside nginx empty_gif (records nothing)",
+                ours=ours.told(),
+                peer=nginx.told(),
+                ratio=ours.per_second / nginx.per_second,
+            ),
+        )
+    return lines
+
+
+def main() -> None:
+    lines: list[Line] = []
+    with databases() as found:
+        for name, new_database in found.items():
+            lines += measure(name, new_database())
+    show("Opens", lines)
+
+
+if __name__ == "__main__":
+    main()

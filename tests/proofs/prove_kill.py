@@ -1,0 +1,76 @@
+"""SIGKILL under load loses no answered open and counts none twice, and figures equal rows after every restart.
+
+    python -m tests.proofs.prove_kill [--kills 100] [--seed 7]
+
+Three proofs: the service on SQLite, the service on PostgreSQL, and PostgreSQL itself below a living service.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+
+from pixel_service.storage.engine import Database
+from pixel_service.storage.migrations import migrate
+from tests import postgres
+from tests.benchmarks.database import databases
+from tests.proofs.killing import Killed, kill_server, kill_service
+from tests.proofs.server import KillableServer, killable_server
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=7)
+    asked = parser.parse_args()
+
+    def chance() -> random.Random:
+        return random.Random(asked.seed)
+
+    good = []
+    with databases() as found:
+        for name, new in found.items():
+            proof = kill_service(new(), kills=asked.kills, chance=chance())
+            good.append(_told(f"the service on {name}", proof))
+    with killable_database() as ours:
+        if ours is not None:
+            proof = kill_server(*ours, kills=asked.kills, chance=chance())
+            good.append(_told("PostgreSQL, one of its processes, or it and the service", proof))
+    sys.exit(not all(good))
+
+
+@contextmanager
+def killable_database() -> Iterator[tuple[KillableServer, str] | None]:
+    with killable_server() as server:
+        if server is None:
+            yield None
+            return
+        url = server.server.url_of(server.server.create())
+        postgres.in_thread(_migrate(url))
+        yield server, url
+
+
+def _told(what: str, proof: Coroutine[object, object, Killed]) -> bool:
+    began = time.monotonic()
+    found = asyncio.run(proof)
+    print(
+        f"{found.kills} times SIGKILL for {what}: {found.answered:,} answers ({found.repeats:,} to repeats), {found.promised:,}"
+        f" opens answered in time, {found.rows:,} rows, {time.monotonic() - began:,.0f} s: {'WRONG' if found.wrong else 'ok'}",
+        flush=True,
+    )
+    for wrong in found.wrong:
+        print(f"  {wrong}")
+    return not found.wrong
+
+
+async def _migrate(url: str) -> None:
+    database = Database(url)
+    await migrate(database)
+    await database.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -57,25 +57,36 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests, a file as a whole, come first in the share that each worker begins with: none of them is left to wait for
-    at the end. Coverage is not measured in them, which takes a third off their time: each repeats on a large scale what
-    quick tests cover."""
+    at the end."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    quick = [item for item in items if not item.get_closest_marker("slow")]
+    slow = [item for item in items if _is_slow(item)]
+    quick = [item for item in items if not _is_slow(item)]
     files = list(dict.fromkeys(item.path for item in slow))
     ordered: list[pytest.Item] = []
     for worker in range(workers):
         ordered += [item for item in slow if files.index(item.path) % workers == worker]
         ordered += quick[len(quick) * worker // workers : len(quick) * (worker + 1) // workers]
     items[:] = ordered
-    for item in slow:
-        item.add_marker("no_cover")
+    for item in items:
+        if not _is_measured(item):
+            item.add_marker("no_cover")
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
+
+
+def _is_measured(item: pytest.Item) -> bool:
+    """Measuring coverage doubles the time of a test. What a slow test or one on the second database runs, quick ones on the
+    first run too; only storage differs between databases."""
+    second = "postgresql" in item.name and "storage" not in item.path.parts
+    return not _is_slow(item) and not second
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """What a slow test starts is not measured either."""
-    config = os.environ.pop("COVERAGE_PROCESS_CONFIG", None) if item.get_closest_marker("slow") else None
+    """What such a test starts is not measured either."""
+    config = None if _is_measured(item) else os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
     try:
         yield
     finally:

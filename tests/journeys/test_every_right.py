@@ -51,7 +51,7 @@ contacts = st.builds(
 jumps = st.sampled_from(
     (2 * LEASE, timedelta(hours=6), *(timedelta(days=number) for number in (1, 8, 31, 190, 800, 1500)))
 )
-acts_meanwhile = st.sampled_from(("restrict", "object", "erase", "move"))
+acts_meanwhile = st.sampled_from(("restrict", "object", "withdraw", "erase", "move"))
 Act = Coroutine[Any, Any, None]
 
 
@@ -241,7 +241,10 @@ class EveryRight(RuleBasedStateMachine):
         self.do(self.world.restore())
 
     @precondition(lambda self: self.world.db.is_sqlite)
-    @rule(right=st.sampled_from(("restrict", "lift", "object", "delete_opens", "erase", "move")), address=addresses)
+    @rule(
+        right=st.sampled_from(("restrict", "lift", "object", "delete_opens", "withdraw", "erase", "move")),
+        address=addresses,
+    )
     def lose_the_disk_after(self, right: str, address: str) -> None:
         """What a random order seldom does: just this between a backup and its restore."""
         act = self._moving(address) if right == "move" else self._right(right)(address)
@@ -253,6 +256,7 @@ class EveryRight(RuleBasedStateMachine):
             "lift": self.world.lift,
             "object": self.world.object,
             "delete_opens": self.world.delete_opens,
+            "withdraw": self.world.withdraw,
             "erase": self.world.erase,
         }
         return rights[name]

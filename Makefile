@@ -16,13 +16,14 @@ COVERAGE_FLOOR := 95
 LOCK := pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
         --custom-compile-command "make lock" --quiet
 
-.PHONY: demo test check fmt lint types layers bench lock clean help
+.PHONY: demo test prove check fmt lint types layers bench lock clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     build the environment and start the service with its sample company, inbox and story"
 	@echo "make test     lint, types, layers, every test; on SQLite and PostgreSQL"
 	@echo "make fmt      format and sort imports        make lint / types / layers   one check"
+	@echo "make prove    the large tests at full size: up to half an hour"
 	@echo "make bench    benchmarks, each beside its peer"
 	@echo "make lock     pin what pyproject.toml asks for           make clean   remove what was built"
 
@@ -38,6 +39,9 @@ ifeq ($(TESTS),)
 else
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 endif
+
+prove: $(VENV)/.dev
+	@PIXEL_TEST_FULL=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 # One after the other, so that the first failure stands last on the screen, also under `make -j`.
 check: $(VENV)/.dev

@@ -20,6 +20,7 @@ from tests.conftest import NewDatabase
 from tests.journeys.invariants import Books, check
 from tests.journeys.machine import LEASE, NETZ, PEOPLE, PURPOSES, World
 from tests.journeys.relay import Mail
+from tests.scale import scaled
 
 TEMPLATE = Content(
     subject="November",
@@ -274,4 +275,4 @@ def test_the_promises_hold_in_any_order(new_sqlite: NewDatabase) -> None:
 
 @pytest.mark.slow
 def test_the_promises_hold_in_any_order_on_postgresql(new_postgres: NewDatabase) -> None:
-    run(new_postgres, examples=10)
+    run(new_postgres, examples=scaled(50, quick=5))

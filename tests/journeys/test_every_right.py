@@ -35,6 +35,7 @@ from tests.journeys.test_any_order import (
     purposes,
     whichever,
 )
+from tests.scale import FULL, scaled
 
 NEW_ADDRESSES = ("anna.neu@example.com", "bo.neu@example.org")
 ADDRESSES = (*PEOPLE, *NEW_ADDRESSES)
@@ -289,12 +290,13 @@ def run(new_database: NewDatabase, *, examples: int) -> Counter[str]:
 
 @pytest.mark.slow
 def test_every_right_holds_in_any_order(new_sqlite: NewDatabase) -> None:
-    seen = run(new_sqlite, examples=60)
+    seen = run(new_sqlite, examples=scaled(200, quick=25))
     # A machine that does nothing finds nothing.
-    must_be_seen = {"imported", "opened", "restored", *(act.value for act in Noted)}
-    assert must_be_seen <= seen.keys()
+    assert {"imported", "opened", "restored"} <= seen.keys()
+    if FULL:
+        assert {act.value for act in Noted} <= seen.keys()
 
 
 @pytest.mark.slow
 def test_every_right_holds_in_any_order_on_postgresql(new_postgres: NewDatabase) -> None:
-    run(new_postgres, examples=5)
+    run(new_postgres, examples=scaled(20, quick=3))

@@ -290,7 +290,7 @@ def run(new_database: NewDatabase, *, examples: int) -> Counter[str]:
 
 @pytest.mark.slow
 def test_every_right_holds_in_any_order(new_sqlite: NewDatabase) -> None:
-    seen = run(new_sqlite, examples=scaled(200, quick=25))
+    seen = run(new_sqlite, examples=scaled(200, quick=15))
     # A machine that does nothing finds nothing.
     assert {"imported", "opened", "restored"} <= seen.keys()
     if FULL:
@@ -299,4 +299,4 @@ def test_every_right_holds_in_any_order(new_sqlite: NewDatabase) -> None:
 
 @pytest.mark.slow
 def test_every_right_holds_in_any_order_on_postgresql(new_postgres: NewDatabase) -> None:
-    run(new_postgres, examples=scaled(20, quick=3))
+    run(new_postgres, examples=scaled(20, quick=2))

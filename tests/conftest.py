@@ -52,21 +52,10 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
-# --- the order of a run, and what is measured ---------------------------------------------------------------
+# --- what is measured ---------------------------------------------------------------------------------------
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests, a file as a whole, come first in the share that each worker begins with: none of them is left to wait for
-    at the end."""
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    slow = [item for item in items if _is_slow(item)]
-    quick = [item for item in items if not _is_slow(item)]
-    files = list(dict.fromkeys(item.path for item in slow))
-    ordered: list[pytest.Item] = []
-    for worker in range(workers):
-        ordered += [item for item in slow if files.index(item.path) % workers == worker]
-        ordered += quick[len(quick) * worker // workers : len(quick) * (worker + 1) // workers]
-    items[:] = ordered
     for item in items:
         if not _is_measured(item):
             item.add_marker("no_cover")

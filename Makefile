@@ -24,7 +24,7 @@ help:
 	@echo "make test     lint, types, layers, every test; on SQLite and PostgreSQL"
 	@echo "make fmt      format and sort imports        make lint / types / layers   one check"
 	@echo "make bench    benchmarks, each beside its peer"
-	@echo "make prove    the large proofs: minutes to hours"
+	@echo "make prove    the large tests at full size, and the large proofs: minutes to hours"
 	@echo "make lock     pin what pyproject.toml asks for           make clean   remove what was built"
 
 demo: $(VENV)/.runtime
@@ -68,7 +68,8 @@ bench: $(VENV)/.dev
 
 # Every proof, also after one that failed.
 prove: $(VENV)/.dev
-	@failed=0; for program in tests/proofs/prove_*.py; do echo "== $$program"; \
+	@failed=0; PIXEL_TEST_FULL=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow || failed=1; \
+	for program in tests/proofs/prove_*.py; do echo "== $$program"; \
 	$(BIN)/python -m "$$(echo $${program%.py} | tr / .)" || failed=1; done; exit $$failed
 
 # Keeps the versions that stand; `make lock UPGRADE=--upgrade` takes the newest.

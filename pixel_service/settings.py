@@ -26,7 +26,7 @@ from pydantic import (
 
 PREFIX = "PIXEL_"
 #: Names with our prefix that are read elsewhere: by the send command and by the test run.
-READ_ELSEWHERE = frozenset({"PIXEL_API_KEY", "PIXEL_TEST_POSTGRES", "PIXEL_TEST_REQUIRE"})
+READ_ELSEWHERE = frozenset({"PIXEL_API_KEY", "PIXEL_TEST_FULL", "PIXEL_TEST_POSTGRES", "PIXEL_TEST_REQUIRE"})
 _MIN_SECRET = 32
 
 

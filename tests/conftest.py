@@ -52,6 +52,37 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+# --- what is measured ---------------------------------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not _is_measured(item):
+            item.add_marker("no_cover")
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
+
+
+def _is_measured(item: pytest.Item) -> bool:
+    """Measuring coverage doubles the time of a test. What a slow test or one on the second database runs, quick ones on the
+    first run too; only storage differs between databases."""
+    second = "postgresql" in item.name and "storage" not in item.path.parts
+    return not _is_slow(item) and not second
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """What such a test starts is not measured either."""
+    config = None if _is_measured(item) else os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    try:
+        yield
+    finally:
+        if config is not None:
+            os.environ["COVERAGE_PROCESS_CONFIG"] = config
+
+
 # --- one PostgreSQL server per run ------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import httpx
 
@@ -57,7 +58,7 @@ def main() -> None:
     with databases() as found:
         for name, new_database in found.items():
             url = new_database()
-            took = _median(lambda url=url: _ours(url))
+            took = _median(partial(_ours, url))
             lines.append(
                 Line(
                     what=f"{name}: seconds until the pixel answers",

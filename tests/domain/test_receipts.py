@@ -28,9 +28,9 @@ from tests.receipts import (
     schema_problems,
     shape_problems,
 )
+from tests.scale import FULL, scaled
 
-HISTORIES = 1000
-#: What SHACL judges of them, and whatever shows something new. All of them would take half a minute.
+HISTORIES = scaled(1000, quick=200)
 
 
 def record_of(history: History) -> ConsentRecord:
@@ -85,8 +85,9 @@ def test_a_json_ld_processor_finds_as_many_purposes_as_the_record_has(documents:
 @pytest.mark.slow
 def test_the_shapes_fit_what_the_processor_made_of_it(documents: list[Document]) -> None:
     seen = {one for document in documents for one in _shown_by(document)}
-    assert len({one for one in seen if one[0] == "state"}) == len({BLOG, GLASFASER, OPENS}) * len(Status)
-    assert {act for kind, act, _ in seen if kind == "act"} == {act.value for act in Act}
+    if FULL:
+        assert len({one for one in seen if one[0] == "state"}) == len({BLOG, GLASFASER, OPENS}) * len(Status)
+        assert {act for kind, act, _ in seen if kind == "act"} == {act.value for act in Act}
     for first in range(0, HISTORIES, 50):
         assert shape_problems(parsed(documents[first : first + 50])) == ""
 

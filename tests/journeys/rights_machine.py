@@ -143,7 +143,16 @@ class RightsWorld(World):
     async def stop_all(self, mail: Mail) -> None:
         subscriber_id = read_link(self.ctx, mail.links["p"][0])
         assert subscriber_id is not None
-        receipt = await withdraw_all(self.ctx, subscriber_id, Source.PREFERENCES_PAGE)
+        await self._withdraw_all(subscriber_id, Source.PREFERENCES_PAGE)
+
+    async def withdraw(self, address: str) -> None:
+        """On one's own page, everything."""
+        person = await self.id_at(address)
+        if person is not None:
+            await self._withdraw_all(person, Source.PRIVACY_PAGE)
+
+    async def _withdraw_all(self, subscriber_id: SubscriberId, source: Source) -> None:
+        receipt = await withdraw_all(self.ctx, subscriber_id, source)
         agreed = self.people.known[subscriber_id].agreed if subscriber_id in self.people.present else ()
         self._withdrawn(subscriber_id, {*agreed, OPENS}, receipt)
 

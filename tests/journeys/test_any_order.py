@@ -20,6 +20,7 @@ from tests.conftest import NewDatabase
 from tests.journeys.invariants import Books, check
 from tests.journeys.machine import LEASE, NETZ, PEOPLE, PURPOSES, World
 from tests.journeys.relay import Mail
+from tests.scale import scaled
 
 TEMPLATE = Content(
     subject="November",
@@ -269,9 +270,9 @@ def run(new_database: NewDatabase, *, examples: int) -> None:
 
 @pytest.mark.slow
 def test_the_promises_hold_in_any_order(new_sqlite: NewDatabase) -> None:
-    run(new_sqlite, examples=200)
+    run(new_sqlite, examples=scaled(200, quick=40))
 
 
 @pytest.mark.slow
 def test_the_promises_hold_in_any_order_on_postgresql(new_postgres: NewDatabase) -> None:
-    run(new_postgres, examples=10)
+    run(new_postgres, examples=scaled(50, quick=3))

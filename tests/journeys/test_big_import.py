@@ -15,8 +15,10 @@ from tests.journeys.contacts import (
     until_row,
     write_contacts,
 )
+from tests.scale import scaled
 
-ROWS, FEW = 200_000, 10_000
+ROWS = scaled(200_000, quick=20_000)
+FEW = ROWS // 20
 
 
 @pytest.mark.slow

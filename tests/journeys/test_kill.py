@@ -15,16 +15,19 @@ from pixel_service.storage.schema import messages as messages_table, opens as op
 from tests.journeys.people import MAIL_CLIENT, Pipeline
 from tests.journeys.seed import Sent, agreeing_people, sent_mails
 from tests.journeys.service import environment, free_port, process, serving, until_ready
+from tests.scale import scaled
 from tests.smtp_server import SmtpServer
 
-ROUNDS = 10
+ROUNDS = scaled(100, quick=4)
+#: Seconds. An answer that took longer may be the one given at the deadline, before the commit.
+WITH_ITS_COMMIT = 0.2
 
 
 @pytest.mark.slow
-async def test_ten_kills_under_pixel_load_lose_no_answered_open(database_url: str) -> None:
+async def test_kills_under_pixel_load_lose_no_answered_open(database_url: str) -> None:
     chance = random.Random(7)
     database = Database(database_url)
-    mails = await sent_mails(database, 6000)
+    mails = await sent_mails(database, 600 * ROUNDS)
     left = iter(mails)
     answered: set[str] = set()
     port = free_port()
@@ -69,7 +72,8 @@ async def load(base_url: str, mails: Iterator[Sent], enough: Enough) -> None:
             except httpx.TransportError:
                 return
             assert answer.status_code == 200
-            enough.note(mail.message_id)
+            if answer.elapsed.total_seconds() < WITH_ITS_COMMIT:
+                enough.note(mail.message_id)
 
 
 @pytest.mark.slow

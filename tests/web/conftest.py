@@ -1,4 +1,7 @@
-"""The whole web application on a real database of either kind, asked by a browser without cookies."""
+"""The whole web application, asked by a browser without cookies.
+
+On SQLite only: what differs between the databases is tried in tests/storage and tests/usecases, on both.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -9,6 +12,12 @@ from pixel_service.storage.engine import Database
 from pixel_service.usecases.context import Context
 from tests.access import Clock
 from tests.builders import Relay, context, web
+from tests.conftest import NewDatabase
+
+
+@pytest.fixture
+def database_url(new_sqlite: NewDatabase) -> str:
+    return new_sqlite()
 
 
 @pytest.fixture

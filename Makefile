@@ -64,7 +64,8 @@ layers: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.dev
-	@for program in tests/benchmarks/bench_*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+	@for program in tests/benchmarks/bench_*.py; do echo "== $$program"; \
+	$(BIN)/python -m "$$(echo $${program%.py} | tr / .)" || exit 1; done
 
 # Every proof, also after one that failed.
 prove: $(VENV)/.dev

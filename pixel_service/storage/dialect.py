@@ -1,7 +1,6 @@
 """Where SQLite and PostgreSQL differ, in one place: connecting, beginning to write, and locking."""
 
 import os
-import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-
-from pixel_service.domain.errors import StorageUnavailable
 
 #: Any constant; serialises appends to the ledger.
 _LEDGER_LOCK = 0x70_69_78_65_6C
@@ -93,8 +90,10 @@ def _configure_sqlite(engine: AsyncEngine, patience: float, *, read_only: bool) 
             raise FileNotFoundError("the database file is not the one that was opened")
         if connection.get_execution_options().get(OUTSIDE_TRANSACTIONS):
             return
-        # IMMEDIATE: a write transaction never fails half-way because a reader became a writer.
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        # IMMEDIATE: a write transaction never fails half-way because a reader became a writer. One hop to the driver's
+        # thread; by SQLAlchemy's cursor it would be three.
+        begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+        connection.connection.dbapi_connection.run_async(lambda driver: driver.execute_fetchall(begin))
 
     _never_make_a_file_anew(engine, may_make_one=not read_only)
 
@@ -152,7 +151,4 @@ async def straight(connection: AsyncConnection, statement: str, parameters: Sequ
         return result.all() if result.returns_rows else ()
     driver = (await connection.get_raw_connection()).driver_connection
     assert driver is not None
-    try:
-        return list(await driver.execute_fetchall(statement, parameters))
-    except sqlite3.Error as error:
-        raise StorageUnavailable(type(error).__name__) from error
+    return list(await driver.execute_fetchall(statement, parameters))

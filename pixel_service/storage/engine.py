@@ -3,6 +3,7 @@
 A write is one transaction: it commits when the block ends and rolls back when it raises.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -67,5 +68,5 @@ async def _named_failures() -> AsyncIterator[None]:
         yield
     except IntegrityError:
         raise
-    except (DBAPIError, PoolTimeout, OSError) as error:
+    except (DBAPIError, PoolTimeout, OSError, sqlite3.Error) as error:
         raise StorageUnavailable(type(error).__name__) from error

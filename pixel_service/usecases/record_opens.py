@@ -50,6 +50,9 @@ class RecorderLimits:
     capacity: int = 20_000
     #: Requests in one transaction.
     batch: int = 1_000
+    #: Shortest a request waits, longer than most commits take: storing rows is more work than storing none, and the time
+    #: of an answer must not tell a living pixel from a forged or withdrawn one (P1).
+    floor: timedelta = timedelta(milliseconds=5)
     #: Longest a request waits for its commit.
     deadline: timedelta = timedelta(milliseconds=250)
     #: Wait after a failed commit: the first, doubled up to the longest.
@@ -63,6 +66,8 @@ class RecorderLimits:
 class _Group:
     """Requests that are stored and answered together."""
 
+    #: Earliest time of the answer, by the loop's clock.
+    not_before: float
     fetches: list[Fetch] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     deadline: asyncio.TimerHandle = field(init=False)
@@ -102,10 +107,9 @@ class Recorder:
         await group.answered.wait()
 
     def _open_group(self) -> _Group:
-        group = self._open = _Group()
-        group.deadline = asyncio.get_running_loop().call_later(
-            self._limits.deadline.total_seconds(), self._answer_unstored, group
-        )
+        loop = asyncio.get_running_loop()
+        group = self._open = _Group(not_before=loop.time() + self._limits.floor.total_seconds())
+        group.deadline = loop.call_later(self._limits.deadline.total_seconds(), self._answer_unstored, group)
         self._groups.append(group)
         return group
 
@@ -158,9 +162,10 @@ class Recorder:
             await asyncio.sleep(delay.total_seconds())
             delay = min(delay * 2, self._limits.longest_retry)
         self._waiting -= len(batch)
+        loop = asyncio.get_running_loop()
         for group in groups:
             group.deadline.cancel()
-            group.answered.set()
+            loop.call_at(group.not_before, group.answered.set)
         self._count(stored)
 
     async def _try_to_store(self, batch: list[Fetch]) -> Stored | None:

@@ -23,7 +23,7 @@ from tests.proofs.server import KillableServer
 _MAILS = 700
 #: Answers after which a round kills.
 _FEWEST, _MOST = 20, 300
-_LONGEST_RECOVERY = 60.0
+_LONGEST_RECOVERY = 120.0
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class _Service:
     async def start(self) -> None:
         variables = environment(self.url, port=self.port, smtp_port=1)
         self.running = self._stack.enter_context(process(variables, "serve", "--no-jobs"))
-        await until_ready(self.running)
+        await until_ready(self.running, _LONGEST_RECOVERY)
 
     def kill(self) -> None:
         if self.running is not None:

@@ -47,16 +47,10 @@ class Fate(StrEnum):
     LIFTS = "lifts"
 
 
-_SHARES = {
-    Fate.WITHDRAWS: 780,
-    Fate.RETURNS: 80,
-    Fate.STAYS: 80,
-    Fate.WITHDRAWS_ALONE: 10,
-    Fate.OBJECTS: 6,
-    Fate.DELETES: 10,
-    Fate.RESTRICTS: 6,
-    Fate.LIFTS: 8,
-}
+#: Whose transactions cost as much as those of twenty others: so many of each in every round.
+_EACH = 4
+_ALONE = (Fate.WITHDRAWS_ALONE, Fate.OBJECTS, Fate.DELETES, Fate.RESTRICTS, Fate.LIFTS)
+_SHARES = {Fate.WITHDRAWS: 80, Fate.RETURNS: 10, Fate.STAYS: 10}
 TOGETHER = (Fate.WITHDRAWS, Fate.RETURNS)
 #: Afterwards nothing of the person is left.
 GONE = (Fate.WITHDRAWS, Fate.RETURNS, Fate.WITHDRAWS_ALONE, Fate.OBJECTS)
@@ -103,10 +97,8 @@ class Round:
 def plan(seed: int, number: int, size: int) -> Round:
     chance = random.Random(f"{seed}/{number}")
     campaigns = CampaignId(_an_id(chance)), CampaignId(_an_id(chance))
-    everybody = [
-        _person(chance, campaigns[place % 2], chance.choice(GONE[:2]) if place % 2 == 0 else _fate(chance))
-        for place in range(size)
-    ]
+    fates = _fates(chance, size)
+    everybody = [_person(chance, campaigns[fate[0]], fate[1]) for fate in fates]
     turns = {one.pixel_id: chance.random() for one in everybody}
     records = _records(chance, turns)
     again = [(turn + _NEAR, step) for turn, step in chance.sample(records, len(records) // 10)]
@@ -144,8 +136,11 @@ def _turn(step: tuple[float, object]) -> float:
     return step[0]
 
 
-def _fate(chance: random.Random) -> Fate:
-    return chance.choices(list(_SHARES), list(_SHARES.values()))[0]
+def _fates(chance: random.Random, size: int) -> list[tuple[int, Fate]]:
+    """With the place of the campaign: half of the people in each."""
+    of_second = [fate for fate in _ALONE for _ in range(_EACH)]
+    of_second += chance.choices(list(_SHARES), list(_SHARES.values()), k=max(0, size // 2 - len(of_second)))
+    return [(0, chance.choice(TOGETHER)) for _ in range(size // 2)] + [(1, fate) for fate in of_second]
 
 
 def _person(chance: random.Random, campaign_id: CampaignId, fate: Fate) -> Person:

@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--only", choices=["SQLite", "PostgreSQL", "server"])
     asked = parser.parse_args()
 
     def chance() -> random.Random:
@@ -33,10 +34,12 @@ def main() -> None:
     good = []
     with databases() as found:
         for name, new in found.items():
+            if asked.only not in {None, name}:
+                continue
             proof = kill_service(new(), kills=asked.kills, chance=chance())
             good.append(_told(f"the service on {name}", proof))
     with killable_database() as ours:
-        if ours is not None:
+        if ours is not None and asked.only in {None, "server"}:
             proof = kill_server(*ours, kills=asked.kills, chance=chance())
             good.append(_told("PostgreSQL, one of its processes, or it and the service", proof))
     sys.exit(not all(good))

@@ -18,7 +18,7 @@ from tests.postgres import Server
 _GUARD = """
 cat >/dev/null
 kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" 2>/dev/null
-while [ -e "$1/data/postmaster.pid" ] && kill -0 "$(head -n 1 "$1/data/postmaster.pid")" 2>/dev/null; do sleep 0.1; done
+sleep 1
 rm -rf "$1"
 """
 _OPTIONS = ("shared_buffers=64MB", "autovacuum=off", "restart_after_crash=on", "listen_addresses=127.0.0.1")
@@ -31,6 +31,7 @@ class KillableServer:
     folder: Path
     port: int
     user: str | None
+    running: "subprocess.Popen[bytes] | None" = None
 
     @property
     def server(self) -> Server:
@@ -50,7 +51,7 @@ class KillableServer:
         """Returns when it answers: after a crash, when it has recovered."""
         options = [part for option in (*_OPTIONS, f"port={self.port}") for part in ("-c", option)]
         with (self.folder / "log").open("ab") as log:
-            subprocess.Popen(
+            self.running = subprocess.Popen(
                 [self.binaries / "postgres", "-D", "data", "-c", "unix_socket_directories=", *options],
                 cwd=self.folder,
                 user=self.user,
@@ -71,6 +72,8 @@ class KillableServer:
                 os.kill(pid, signal.SIGKILL)
         while any(_runs(pid) for pid in everybody):
             time.sleep(0.005)
+        if self.running is not None:
+            self.running.wait()
 
     def kill_backend(self) -> bool:
         """SIGKILL for one process that serves a client; the server then restarts itself. False when there was none."""
@@ -103,7 +106,7 @@ def killable_server() -> Iterator[KillableServer | None]:
         found.start()
         yield found
     finally:
-        guard.communicate(timeout=30)
+        guard.communicate(timeout=60)
 
 
 def _children(parent: int) -> list[int]:

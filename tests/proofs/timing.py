@@ -22,6 +22,8 @@ from tests.proofs.clients import Answer, Blocking, Waiting, request
 _AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Thunderbird/140.3.0"
 #: Requests before the first that counts, per connection.
 _WARM_UP = 200
+#: Seconds for the service to start.
+_PATIENCE = 120.0
 #: People who withdraw in one transaction.
 _AT_ONCE = 500
 
@@ -46,7 +48,7 @@ async def measure(url: str, each: int, connections: Sequence[int], chance: rando
     found = {}
     variables = environment(url, port=free_port(), smtp_port=9)
     with process(variables, "serve", "--no-jobs") as service:
-        await until_ready(service)
+        await until_ready(service, _PATIENCE)
         port = service.settings.listen_port
         for place, number in enumerate(connections):
             asked = [

@@ -93,9 +93,10 @@ async def test_people_machines_and_unknowns_are_counted_apart(db: Database) -> N
 async def test_the_timeline_starts_with_the_first_acceptance(db: Database) -> None:
     async with db.write() as connection:
         campaign = await add_campaign(connection, at=NOW - 5 * HOUR)
-        mail = await add(connection, campaign)
-        start = NOW.replace(microsecond=0)
-        times = [start - HOUR, NOW, start + HOUR - timedelta(microseconds=1), start + HOUR, start + 50 * HOUR]
+        sent_at = NOW + 2 * HOUR
+        mail = await add(connection, campaign, sent_at=sent_at)
+        start = sent_at.replace(microsecond=0)
+        times = [start - HOUR, sent_at, start + HOUR - timedelta(microseconds=1), start + HOUR, start + 50 * HOUR]
         await store(connection, [fetch(mail.pixel_id, at=at) for at in times])
         await store(connection, [fetch(mail.pixel_id, at=start + 2 * HOUR, judgement=MPP)])
         points = (await report_of(connection, campaign)).timeline

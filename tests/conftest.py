@@ -196,12 +196,13 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """The path of the browser's program."""
+def chromium() -> Iterator[str]:
+    """Where the running browser is reached."""
     found = chromium_browser.find_chromium()
     if found is None:
         pytest.skip(chromium_browser.INSTALL)
-    return found
+    with chromium_browser.run_chromium(found) as address:
+        yield address
 
 
 @pytest.fixture

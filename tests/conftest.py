@@ -52,13 +52,30 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
-# --- what is measured ---------------------------------------------------------------------------------------
+# --- the order of a run, and what is measured ---------------------------------------------------------------
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    _spread(items)
     for item in items:
         if not _is_measured(item):
             item.add_marker("no_cover")
+
+
+def _spread(items: list[pytest.Item]) -> None:
+    """Slow tests are spread over the run, a file as a whole: side by side they starve each other, at the end all wait for
+    them. Those at a browser stay with their file, which shares a running service."""
+    groups: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if _is_slow(item) and "browser" not in item.path.parts:
+            groups.setdefault(item.path, []).append(item)
+    moved = {item for group in groups.values() for item in group}
+    others = [item for item in items if item not in moved]
+    for number, group in enumerate(groups.values()):
+        # From behind, so that what was put in does not move the places left.
+        place = len(others) * (len(groups) - number - 1) * 9 // (len(groups) * 10)
+        others[place:place] = group
+    items[:] = others
 
 
 def _is_slow(item: pytest.Item) -> bool:

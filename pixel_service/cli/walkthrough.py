@@ -121,7 +121,7 @@ def story(places: Places) -> str:
         ("Sign up; any address will do, tick what you like", [f"{places.service}/newsletter/blog"]),
         ("Confirm: the mail is in the inbox, its link leads to a page with one button", [places.inbox]),
         ("Send the newsletter, in a second terminal", _ways_to_send(places)),
-        ('Open the newsletter in the inbox and switch on "Load images"', [places.inbox]),
+        ('Open the newsletter in the inbox; ten seconds after it came, switch on "Load images"', [places.inbox]),
         (f"See the open: log in as {ADMIN} with the password {places.password}", [f"{places.service}/console/"]),
         ("Withdraw by any link at the end of the newsletter", [places.inbox]),
         ("Look at the report again: the open is gone", [f"{places.service}/console/"]),

@@ -1,12 +1,13 @@
 """The newsletter as a mail program draws it: images on, and the open is in the report; images off, and nothing is."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from tests.browser.conftest import House
 from tests.browser.visit import CHROME, PHONE
-from tests.journeys.people import pixels
+from tests.journeys.people import READING_TAKES, pixels
 from tests.journeys.service import html_of
 from tests.smtp_server import ReceivedMail
 
@@ -38,6 +39,7 @@ async def sent(house: House, address: str, campaign: str, *ticks: str) -> tuple[
 
 async def test_a_drawn_mail_loads_its_pixel_and_the_open_is_reported(house: House, browser: "Browser") -> None:
     mail, campaign_id = await sent(house, "anna@example.com", "Images on", "newsletter", "tracking")
+    await asyncio.sleep(READING_TAKES)
     async with drawn(browser, mail, images=True) as page:
         image = page.locator('img[src*="/o/"]')
         assert await image.evaluate("image => [image.complete, image.naturalWidth, image.naturalHeight]") == [

@@ -19,6 +19,7 @@ import pytest
 
 from pixel_service.cli.walkthrough import free_port
 from tests.browser.visit import CHROME
+from tests.journeys.people import READING_TAKES
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -106,6 +107,7 @@ async def test_the_printed_story_is_true_from_sign_up_to_report(tmp_path: Path, 
 
         await open_mail(demo, page, "Glasfaser im Gewerbegebiet", number=1)
         assert await opens(demo, campaigns) == 0
+        await asyncio.sleep(READING_TAKES)
         async with page.expect_response(lambda response: "/o/" in response.url):
             await page.get_by_role("switch").click()
         assert await opens(demo, campaigns) == 1

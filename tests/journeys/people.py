@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from pixel_service.domain.settling import EARLY
 from tests.journeys.forms import form
 from tests.journeys.service import html_of, text_of
 from tests.smtp_server import ReceivedMail, SmtpServer
 
-#: As an Apple Mail with images on would ask.
-MAIL_CLIENT = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+#: Until a fetch is no longer taken for a scanner's.
+READING_TAKES = EARLY + 1
+#: Gmail's image proxy: a person's open however soon after the delivery it comes, while tests have no time to wait.
+MAIL_CLIENT = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 #: As a person's browser calls itself; the service asks programs for more.
 BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"

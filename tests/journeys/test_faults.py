@@ -26,7 +26,7 @@ from pixel_service.web.pixel import GIF
 from tests.access import Clock
 from tests.builders import ask, context, deliver
 from tests.conftest import NewDatabase
-from tests.journeys.people import Person, Pipeline, link, pixels
+from tests.journeys.people import MAIL_CLIENT, Person, Pipeline, link, pixels
 from tests.journeys.service import Process, serving
 from tests.smtp_server import Behaviour, SmtpServer, Stage
 
@@ -178,7 +178,7 @@ async def assert_nothing_is_acknowledged(told: Story) -> None:
         told.client.post(told.unsubscribe, data={"List-Unsubscribe": "One-Click"}),
     )
     started = time.monotonic()
-    seen = await told.client.get(told.pixel, headers={"User-Agent": "Thunderbird/128"})
+    seen = await told.client.get(told.pixel, headers={"User-Agent": MAIL_CLIENT})
     assert (seen.status_code, seen.content) == (200, GIF)
     assert time.monotonic() - started < SOON
     for answer in await leaving:

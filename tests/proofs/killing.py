@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Self
 
 from sqlalchemy import func, select
 
@@ -23,7 +24,7 @@ from tests.proofs.server import KillableServer
 _MAILS = 700
 #: Answers after which a round kills.
 _FEWEST, _MOST = 20, 300
-_LONGEST_RECOVERY = 120.0
+_LONGEST_RECOVERY = 600.0
 
 
 @dataclass(slots=True)
@@ -53,6 +54,12 @@ class _Service:
         self.running = self._stack.enter_context(process(variables, "serve", "--no-jobs"))
         await until_ready(self.running, _LONGEST_RECOVERY)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
     def kill(self) -> None:
         if self.running is not None:
             self.running.kill()
@@ -60,62 +67,68 @@ class _Service:
         self.running = None
 
 
-async def kill_service(url: str, *, kills: int, chance: random.Random) -> Killed:
+async def kill_service(
+    url: str, *, kills: int, chance: random.Random, on_kill: Callable[[int], object] = int
+) -> Killed:
     """SIGKILL for the serving process, again and again. `url` is migrated and empty."""
-    found, service = Killed(), _Service(url)
-    load = await _prepare(url, service.port, kills, chance)
-    await service.start()
-    for _ in range(kills):
-        loading = asyncio.create_task(load.run())
-        await load.wait_for(chance.randint(_FEWEST, _MOST))
-        await asyncio.sleep(chance.uniform(0, 0.03))
-        service.kill()
-        await loading
-        found.kills += 1
+    found = Killed()
+    with _Service(url) as service:
+        load = await _prepare(url, service.port, kills, chance)
         await service.start()
-        found.wrong += await _faults(url, load, load.promised)
-        if found.wrong:
-            break
-    service.kill()
+        for _ in range(kills):
+            loading = asyncio.create_task(load.run())
+            await load.wait_for(chance.randint(_FEWEST, _MOST))
+            await asyncio.sleep(chance.uniform(0, 0.03))
+            service.kill()
+            await loading
+            found.kills += 1
+            on_kill(found.kills)
+            await service.start()
+            found.wrong += await _faults(url, load, load.promised)
+            if found.wrong:
+                break
     return await _sum_up(url, load, found)
 
 
-async def kill_server(server: KillableServer, url: str, *, kills: int, chance: random.Random) -> Killed:
+async def kill_server(
+    server: KillableServer, url: str, *, kills: int, chance: random.Random, on_kill: Callable[[int], object] = int
+) -> Killed:
     """SIGKILL for PostgreSQL: all of its processes, one that serves a client, or all of them and the service.
 
     As long as the service lives, what it answered at its deadline is stored too, once the database is back."""
-    found, service = Killed(), _Service(url)
-    load = await _prepare(url, service.port, kills, chance)
-    lost: set[Opening] = set()
-    for number in range(kills):
-        how = ("server", "backend", "server and service")[number % 3]
-        if service.running is None:
-            await service.start()
-        loading = asyncio.create_task(load.run())
-        await load.wait_for(chance.randint(_FEWEST, _MOST))
-        await asyncio.sleep(chance.uniform(0, 0.03))
-        if how == "backend":
-            await asyncio.to_thread(server.kill_backend)
-            await asyncio.to_thread(server.server.wait_until_ready)
-            await load.wait_for(_FEWEST)
-        else:
-            await asyncio.to_thread(server.kill)
-            if how == "server and service":
-                service.kill()
-                lost |= load.answered - load.promised
-            await asyncio.sleep(chance.uniform(0, 0.5))
-            await asyncio.to_thread(server.start)
-        load.stop()
-        await loading
-        found.kills += 1
-        if service.running is None:
-            await service.start()
-        owed = load.promised | (load.answered - lost)
-        await _until_stored(url, owed)
-        found.wrong += [f"{how}: {one}" for one in await _faults(url, load, owed)]
-        if found.wrong:
-            break
-    service.kill()
+    found = Killed()
+    with _Service(url) as service:
+        load = await _prepare(url, service.port, kills, chance)
+        lost: set[Opening] = set()
+        for number in range(kills):
+            how = ("server", "backend", "server and service")[number % 3]
+            if service.running is None:
+                await service.start()
+            loading = asyncio.create_task(load.run())
+            await load.wait_for(chance.randint(_FEWEST, _MOST))
+            await asyncio.sleep(chance.uniform(0, 0.03))
+            if how == "backend":
+                await asyncio.to_thread(server.kill_backend)
+                await asyncio.to_thread(server.server.wait_until_ready)
+                await load.wait_for(_FEWEST)
+            else:
+                await asyncio.to_thread(server.kill)
+                if how == "server and service":
+                    service.kill()
+                    lost |= load.answered - load.promised
+                await asyncio.sleep(chance.uniform(0, 0.5))
+                await asyncio.to_thread(server.start)
+            load.stop()
+            await loading
+            found.kills += 1
+            on_kill(found.kills)
+            if service.running is None:
+                await service.start()
+            owed = load.promised | (load.answered - lost)
+            await _until_stored(url, owed)
+            found.wrong += [f"{how}: {one}" for one in await _faults(url, load, owed)]
+            if found.wrong:
+                break
     return await _sum_up(url, load, found)
 
 

@@ -26,7 +26,7 @@ _DEADLINE = 0.25 - 0.01
 _STRAGGLERS = 0.1
 #: Repeats closer than 60 s are one row; later ones are not asked for.
 _ASK_AGAIN_WITHIN = 30.0
-_LONGEST = 120.0
+_LONGEST = 600.0
 
 #: Message and mail client: one row.
 Opening = tuple[str, str]

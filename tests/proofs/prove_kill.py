@@ -36,11 +36,11 @@ def main() -> None:
         for name, new in found.items():
             if asked.only not in {None, name}:
                 continue
-            proof = kill_service(new(), kills=asked.kills, chance=chance())
+            proof = kill_service(new(), kills=asked.kills, chance=chance(), on_kill=_progress)
             good.append(_told(f"the service on {name}", proof))
     with killable_database() as ours:
         if ours is not None and asked.only in {None, "server"}:
-            proof = kill_server(*ours, kills=asked.kills, chance=chance())
+            proof = kill_server(*ours, kills=asked.kills, chance=chance(), on_kill=_progress)
             good.append(_told("PostgreSQL, one of its processes, or it and the service", proof))
     sys.exit(not all(good))
 
@@ -54,6 +54,11 @@ def killable_database() -> Iterator[tuple[KillableServer, str] | None]:
         url = server.server.url_of(server.server.create())
         postgres.in_thread(_migrate(url))
         yield server, url
+
+
+def _progress(kills: int) -> None:
+    if kills % 10 == 0:
+        print(f"  {kills} kills so far", file=sys.stderr, flush=True)
 
 
 def _told(what: str, proof: Coroutine[object, object, Killed]) -> bool:

@@ -23,7 +23,7 @@ _AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Thu
 #: Requests before the first that counts, per connection.
 _WARM_UP = 200
 #: Seconds for the service to start.
-_PATIENCE = 120.0
+_PATIENCE = 600.0
 #: People who withdraw in one transaction.
 _AT_ONCE = 500
 

@@ -50,9 +50,11 @@ class RecorderLimits:
     capacity: int = 20_000
     #: Requests in one transaction.
     batch: int = 1_000
-    #: Shortest a request waits, longer than most commits take: storing rows is more work than storing none, and the time
-    #: of an answer must not tell a living pixel from a forged or withdrawn one (P1).
-    floor: timedelta = timedelta(milliseconds=5)
+    #: Answers leave whole paces after the first request of their group. Storing rows is more work than storing none, and the
+    #: time of an answer must not tell a living pixel from a forged or withdrawn one (P1). Longer than most commits.
+    pace: timedelta = timedelta(milliseconds=5)
+    #: Requests that hide each other: a group of as many waits for one pace only, then for its commit.
+    crowd: int = 8
     #: Longest a request waits for its commit.
     deadline: timedelta = timedelta(milliseconds=250)
     #: Wait after a failed commit: the first, doubled up to the longest.
@@ -66,10 +68,11 @@ class RecorderLimits:
 class _Group:
     """Requests that are stored and answered together."""
 
-    #: Earliest time of the answer, by the loop's clock.
-    not_before: float
     fetches: list[Fetch] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+    stored: bool = False
+    #: Whether its first pace is over.
+    paced: bool = False
     deadline: asyncio.TimerHandle = field(init=False)
 
 
@@ -108,10 +111,19 @@ class Recorder:
 
     def _open_group(self) -> _Group:
         loop = asyncio.get_running_loop()
-        group = self._open = _Group(not_before=loop.time() + self._limits.floor.total_seconds())
+        group = self._open = _Group()
         group.deadline = loop.call_later(self._limits.deadline.total_seconds(), self._answer_unstored, group)
+        loop.call_later(self._limits.pace.total_seconds(), self._end_pace, group)
         self._groups.append(group)
         return group
+
+    def _end_pace(self, group: _Group) -> None:
+        """Timers are set by timers, never by the commit: rounded to milliseconds, they would tell when it was."""
+        group.paced = True
+        if group.stored:
+            group.answered.set()
+        elif not group.answered.is_set():
+            asyncio.get_running_loop().call_later(self._limits.pace.total_seconds(), self._end_pace, group)
 
     def _answer_unstored(self, group: _Group) -> None:
         """Whoever comes next waits in a group of its own, up to the deadline of that one."""
@@ -162,10 +174,11 @@ class Recorder:
             await asyncio.sleep(delay.total_seconds())
             delay = min(delay * 2, self._limits.longest_retry)
         self._waiting -= len(batch)
-        loop = asyncio.get_running_loop()
         for group in groups:
+            group.stored = True
             group.deadline.cancel()
-            loop.call_at(group.not_before, group.answered.set)
+            if group.paced and len(group.fetches) >= self._limits.crowd:
+                group.answered.set()
         self._count(stored)
 
     async def _try_to_store(self, batch: list[Fetch]) -> Stored | None:

@@ -93,8 +93,8 @@ async def killed_restore(variables: Mapping[str, str], file: Path, database_url:
     try:
         while not await begun(database_url):
             assert running.poll() is None, "it was over before it could be killed"
-            await asyncio.sleep(0.3)
-        await asyncio.sleep(0.3)
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
         assert running.poll() is None, "it was over before it could be killed"
     finally:
         running.kill()

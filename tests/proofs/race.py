@@ -2,10 +2,12 @@
 must hold afterwards."""
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from pixel_service.domain.consent import TRACKING_OPENS, Event, State, newsletter
 from pixel_service.domain.errors import StorageUnavailable
 from pixel_service.domain.messages import PixelId, Status, SubscriberId, Tracking
+from pixel_service.domain.opens import Fetch
 from pixel_service.storage import consent
 from pixel_service.storage.consent import Happening
 from pixel_service.storage.engine import Database
@@ -34,6 +37,7 @@ from pixel_service.usecases.withdraw import Source, withdraw
 from tests.benchmarks.seed import write
 from tests.figures import differences
 from tests.journeys.seed import an_id
+from tests.opened_mail import OUTLOOK
 from tests.proofs.plan import AGREED, CLOSES, GONE, SAID, SENT, Fate, Person, Record, Round, Say, Step
 
 _BLOG = newsletter("blog")
@@ -234,14 +238,26 @@ _STATE = {
 
 async def check(db: Database, round_: Round, times: Mapping[int, tuple[float, float]]) -> list[str]:
     """What is wrong, in words; nothing when all is well."""
+    wrong = [f"{late} opens came in after it was over"] if (late := await _open_late(db, round_)) else []
     left = await left_of(db)
-    wrong = [f"{one}" for one in await differences(db)]
+    wrong += [f"{one}" for one in await differences(db)]
     everybody_left = {(round_.campaigns[0], "message", Tracking.WITHDRAWN.value)}
     if {figure[:3] for figure in left.figures if figure[0] == round_.campaigns[0]} != everybody_left:
         wrong.append(f"figures of people who all left: {left.figures}")
     for person in round_.people:
         wrong += [f"{person.fate} {person.subscriber_id}: {fault}" for fault in _faults(person, left)]
     return wrong + _out_of_order(round_, left, times)
+
+
+async def _open_late(db: Database, round_: Round) -> int:
+    """Everybody who said no opens once more; returns how many of these are stored."""
+    batch = [
+        Fetch(open_id=os.urandom(16), pixel_id=one.pixel_id, at=CLOSES - timedelta(days=1), judgement=OUTLOOK)
+        for one in round_.people
+        if one.fate in {*GONE, Fate.RESTRICTS}
+    ]
+    async with db.write() as connection:
+        return (await store(connection, batch)).recorded
 
 
 def _faults(person: Person, left: Left) -> Iterator[str]:

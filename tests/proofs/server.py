@@ -100,13 +100,15 @@ def killable_server() -> Iterator[KillableServer | None]:
     if user is not None:
         shutil.chown(folder, user)
     guard = subprocess.Popen(["sh", "-c", _GUARD, "guard", folder], stdin=subprocess.PIPE, start_new_session=True)
+    found = KillableServer(binaries, folder, postgres._free_port(), user)
     try:
-        found = KillableServer(binaries, folder, postgres._free_port(), user)
         found.initialise()
         found.start()
         yield found
     finally:
         guard.communicate(timeout=60)
+        if found.running is not None:
+            found.running.wait(60)
 
 
 def _children(parent: int) -> list[int]:

@@ -72,7 +72,7 @@ async def reads_the_open(visit: Visit, campaign: str) -> None:
     mail = visit.page.locator("details", has_text=campaign).first
     await mail.locator("summary").focus()
     await visit.page.keyboard.press("Enter")
-    assert "Apple Mail or Outlook" in await mail.inner_text()
+    assert "Gmail" in await mail.inner_text()
 
 
 async def erases(visit: Visit, mine: str) -> None:

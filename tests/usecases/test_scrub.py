@@ -95,6 +95,14 @@ async def stored_bytes(db: Database, request: pytest.FixtureRequest) -> bytes:
     return b"".join(path.read_bytes() for path in [*(folder / str(number)).iterdir(), *temporary])
 
 
+async def scrub_at_last(ctx: Context) -> int:
+    """On PostgreSQL a transaction of another test, in another database of the server, may be in the way for a while."""
+    for _ in range(20):
+        if done := await scrub(ctx):
+            return done
+    return 0
+
+
 async def living(db: Database) -> set[bytes]:
     return {row.pixel_id.encode() for row in await rows(db, pixels)} | {
         bytes(row.open_id) for row in await rows(db, opens)
@@ -118,7 +126,7 @@ async def test_after_a_withdrawal_no_byte_of_opens_and_pixels_is_left_in_the_fil
     gone = [trace for trace in traces if trace not in await living(db)]
     assert len(gone) == 4 * (PEOPLE - staying)
     assert found(gone, await stored_bytes(db, request)) > 0
-    assert await scrub(ctx) == 1
+    assert await scrub_at_last(ctx) == 1
     assert found(gone, await stored_bytes(db, request)) == 0
 
 
@@ -136,7 +144,7 @@ async def test_what_sqlite_left_in_its_pages_is_overwritten_too(
     async with database.write() as connection:
         await files.ask(connection, files.Scope.OPENS)
     assert found(traces, await stored_bytes(database, request)) == len(traces)
-    assert await scrub(ctx) == 1
+    assert await scrub_at_last(ctx) == 1
     assert found(traces, await stored_bytes(database, request)) == 0
     await database.close()
 
@@ -145,7 +153,7 @@ async def test_what_others_have_stays(ctx: Context, db: Database) -> None:
     people, _ = await opened(ctx)
     await stop(ctx, people[1:])
     before = await rows(db, opens), await rows(db, pixels)
-    assert await scrub(ctx) == 1
+    assert await scrub_at_last(ctx) == 1
     assert (await rows(db, opens), await rows(db, pixels)) == before
     assert [len(each) for each in before] == [2, 2]
 
@@ -154,20 +162,20 @@ async def test_nothing_is_written_anew_when_nothing_was_deleted(ctx: Context) ->
     people, _ = await opened(ctx)
     assert await scrub(ctx) == 0
     await stop(ctx, people)
-    assert await scrub(ctx) == 1
+    assert await scrub_at_last(ctx) == 1
     assert await scrub(ctx) == 0
 
 
 async def test_many_withdrawals_share_one_rewriting_per_period(ctx: Context, clock: Clock) -> None:
     people, _ = await opened(ctx)
     await stop(ctx, people[:1])
-    assert await scrub(ctx) == 1
+    assert await scrub_at_last(ctx) == 1
     await stop(ctx, people[1:3])
     clock.move(ctx.policy.scrub_every - timedelta(seconds=1))
     assert await scrub(ctx) == 0
     await stop(ctx, people[3:])
     clock.move(timedelta(seconds=1))
-    assert await scrub(ctx) == 1
+    assert await scrub_at_last(ctx) == 1
     async with ctx.db.read() as connection:
         assert await files.due(connection) is None
 
@@ -181,7 +189,7 @@ async def test_while_somebody_still_reads_what_was_deleted_the_scrub_stays_due(
         await reader.execute(text("SELECT count(*) FROM subscribers"))
         await stop(ctx, people)
         assert await scrub(ctx) == 0
-    assert await scrub(ctx) == 1
+    assert await scrub_at_last(ctx) == 1
     assert found(traces, await stored_bytes(ctx.db, request)) == 0
 
 
@@ -215,5 +223,5 @@ async def test_an_erased_person_leaves_every_table(ctx: Context, db: Database, r
         await files.ask(connection, files.Scope.OPENS)
         await files.ask(connection, files.Scope.PERSON)
     assert found([b"anna.unverwechselbar"], await stored_bytes(db, request)) == 1
-    assert await scrub(ctx) == 1
+    assert await scrub_at_last(ctx) == 1
     assert found([b"anna.unverwechselbar"], await stored_bytes(db, request)) == 0

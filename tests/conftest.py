@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from pixel_service.storage.engine import Database
 from pixel_service.storage.migrations import migrate
@@ -98,6 +99,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     finally:
         if config is not None:
             os.environ["COVERAGE_PROCESS_CONFIG"] = config
+
+
+@pytest.fixture(autouse=True)
+def _no_log_outlives_its_stream() -> Iterator[None]:
+    """A command run inside a test writes its log to that test's captured output."""
+    yield
+    structlog.reset_defaults()
 
 
 # --- one PostgreSQL server per run ------------------------------------------------------------------------

@@ -15,11 +15,14 @@ def serve(
     jobs: Annotated[bool, typer.Option(help="Also deliver mail in this process.")] = True,
 ) -> None:
     """Run the service: pages, API, pixel and, unless told otherwise, the jobs."""
+    from uvicorn.loops.auto import auto_loop_factory
+
     from pixel_service.cli.service import run_service
 
     settings = _settings_and_logs()
-    with exit_on_error():
-        asyncio.run(run_service(settings, with_jobs=jobs))
+    # uvloop where it exists: uvicorn chooses it only for a loop that it starts itself.
+    with exit_on_error(), asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(run_service(settings, with_jobs=jobs))
 
 
 def work() -> None:

@@ -69,7 +69,7 @@ bench: $(VENV)/.dev
 
 # Every proof, also after one that failed.
 prove: $(VENV)/.dev
-	@failed=0; PIXEL_TEST_FULL=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow || failed=1; \
+	@failed=0; PIXEL_TEST_FULL=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 0 -m slow || failed=1; \
 	for program in tests/proofs/prove_*.py; do echo "== $$program"; \
 	$(BIN)/python -m "$$(echo $${program%.py} | tr / .)" || failed=1; done; exit $$failed
 

@@ -19,6 +19,7 @@ from tests.scale import scaled
 from tests.smtp_server import SmtpServer
 
 ROUNDS = scaled(100, quick=4)
+PEOPLE = scaled(300, quick=120)
 #: Seconds. An answer that took longer may be the one given at the deadline, before the commit.
 WITH_ITS_COMMIT = 0.2
 
@@ -79,7 +80,7 @@ async def load(base_url: str, mails: Iterator[Sent], enough: Enough) -> None:
 @pytest.mark.slow
 async def test_killed_workers_lose_no_mail_and_give_none_a_second_identity(database_url: str) -> None:
     database = Database(database_url)
-    addresses = await agreeing_people(database, 300)
+    addresses = await agreeing_people(database, PEOPLE)
     with SmtpServer() as smtp:
         variables = environment(
             database_url, port=free_port(), smtp_port=smtp.port, lease_seconds="5", smtp_timeout_seconds="1"
@@ -91,21 +92,21 @@ async def test_killed_workers_lose_no_mail_and_give_none_a_second_identity(datab
                 pipeline = Pipeline(client, key)
                 answer = await pipeline.send("November", recipients=[{"address": one} for one in addresses])
                 assert answer.status_code == 202, answer.text
-                for target in (30, 90, 150):
+                for target in (PEOPLE // 10, PEOPLE * 3 // 10, PEOPLE // 2):
                     with process(variables, "work") as worker:
                         await asyncio.to_thread(smtp.wait_for, target, 30)
                         worker.kill()
                 with process(variables, "work") as worker:
-                    await pipeline.delivered(answer.json()["send_id"], 300)
+                    await pipeline.delivered(answer.json()["send_id"], PEOPLE)
                     assert worker.stop() == 0
         received = list(smtp.mails)
     async with database.read() as connection:
         states = await connection.execute(
             select(messages_table.c.status, func.count()).group_by(messages_table.c.status)
         )
-        assert [tuple(row) for row in states] == [("sent", 300)]
+        assert [tuple(row) for row in states] == [("sent", PEOPLE)]
     await database.close()
     identities = {(mail.rcpt_to, str(mail.message["Message-ID"])) for mail in received}
     assert sorted(address for address, _ in identities) == sorted(addresses)
     # A repeat is the price of a kill, never of a healthy worker: at most one batch per kill.
-    assert sum(Counter(mail.rcpt_to for mail in received).values()) - 300 <= 3 * 40
+    assert sum(Counter(mail.rcpt_to for mail in received).values()) - PEOPLE <= 3 * 40

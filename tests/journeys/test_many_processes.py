@@ -15,9 +15,10 @@ from tests.conftest import NewDatabase
 from tests.journeys.people import MAIL_CLIENT, Person, Pipeline, link, mails_to, pixels
 from tests.journeys.seed import agreeing_people
 from tests.journeys.service import environment, free_port, process, serving
+from tests.scale import scaled
 from tests.smtp_server import SmtpServer
 
-PEOPLE = 400
+PEOPLE = scaled(400, quick=120)
 
 
 @pytest.mark.slow

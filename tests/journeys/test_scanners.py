@@ -4,15 +4,17 @@ import asyncio
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from sqlalchemy import select
 
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import metadata
 from tests.journeys.people import Person, Pipeline, links, mails_to
 from tests.journeys.service import Process, serving
+from tests.scale import scaled
 from tests.smtp_server import SmtpServer
 
-TIMES = 100
+TIMES = scaled(100, quick=20)
 AT_ONCE = 20
 Dump = dict[str, list[tuple[object, ...]]]
 
@@ -31,7 +33,8 @@ async def dump(database_url: str) -> Dump:
     return tables
 
 
-async def test_fetching_every_link_of_every_mail_a_hundred_times_changes_nothing(database_url: str) -> None:
+@pytest.mark.slow
+async def test_fetching_every_link_of_every_mail_again_and_again_changes_nothing(database_url: str) -> None:
     with SmtpServer() as smtp:
         async with (
             serving(database_url, smtp_port=smtp.port) as service,

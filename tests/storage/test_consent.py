@@ -114,6 +114,7 @@ async def test_whoever_holds_a_consent_keeps_a_withdrawal_waiting(db: Database) 
         assert (await consent.consents_of(connection, person))[BLOG].state is State.WITHDRAWN
 
 
+@pytest.mark.slow
 async def test_many_at_once_are_recorded_as_one_by_one(db: Database) -> None:
     """Every pair of events after every state, for a person each: the same states, entries, times and answers."""
     plans = [(state, pair) for state in State for pair in itertools.product(Event, repeat=2)]

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import delete, insert, select, update
 
@@ -19,6 +20,7 @@ from pixel_service.storage.opens import delete_opens, erase_opens, put_back, set
 from pixel_service.storage.recording import store
 from pixel_service.storage.schema import campaign_figures, message_opens, messages, metadata
 from tests.figures import differences
+from tests.scale import scaled
 from tests.tracked_mail import (
     GMAIL,
     NOW,
@@ -216,7 +218,10 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
+@settings(
+    max_examples=scaled(200, quick=12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(steps=steps)
 def test_in_any_order_the_figures_say_what_the_rows_say(database_url: str, steps: list[Opened | Told]) -> None:
     async def run() -> None:

@@ -58,7 +58,7 @@ class Server:
         while True:
             try:
                 return in_thread(_execute(self.url, "SELECT 1"))
-            except (OSError, asyncpg.CannotConnectNowError) as error:
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError) as error:
                 failed = self.folder is not None and (self.folder / "failed").exists()
                 if self.folder is None or failed or time.monotonic() > deadline:
                     log = (self.folder / "log").read_text() if self.folder else ""

@@ -106,7 +106,7 @@ class Recorder:
         self._waiting += 1
         self._wake.set()
         if len(group.fetches) >= self._limits.batch:
-            self._open = None
+            self._close(group)
         await group.answered.wait()
 
     def _open_group(self) -> _Group:
@@ -118,16 +118,21 @@ class Recorder:
         return group
 
     def _end_pace(self, group: _Group) -> None:
-        """Timers are set by timers, never by the commit: rounded to milliseconds, they would tell when it was."""
+        """Timers are set by timers, never by the commit: rounded to milliseconds, they would tell when it was. From now on a
+        request would wait for less than its deadline here, and takes a group of its own."""
         group.paced = True
+        self._close(group)
         if group.stored:
             group.answered.set()
         elif not group.answered.is_set():
             asyncio.get_running_loop().call_later(self._limits.pace.total_seconds(), self._end_pace, group)
 
     def _answer_unstored(self, group: _Group) -> None:
-        """Whoever comes next waits in a group of its own, up to the deadline of that one."""
         group.answered.set()
+        self._close(group)
+
+    def _close(self, group: _Group) -> None:
+        """It takes no more requests."""
         if self._open is group:
             self._open = None
 

@@ -153,6 +153,59 @@ async def test_opens_that_pile_up_in_an_outage_are_stored_together(
     assert db.transactions - before == 2
 
 
+async def test_whoever_comes_late_to_a_waiting_group_waits_as_long_for_the_commit(
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start
+) -> None:
+    recorder = start(RecorderLimits(deadline=timedelta(seconds=1)))
+    loop = asyncio.get_running_loop()
+    async with blocked(database_url, mail):
+        # The first is in the transaction that waits, the second in the group behind it.
+        first = [asyncio.create_task(recorder.record(later(mail)))]
+        await asyncio.sleep(0.05)
+        first.append(asyncio.create_task(recorder.record(later(mail))))
+        await asyncio.sleep(0.6)
+        began = loop.time()
+        await recorder.record(later(mail))
+        assert loop.time() - began > 0.9
+        await asyncio.gather(*first)
+
+
+async def test_no_answer_comes_before_its_pace_is_over(db: Troubled, mail: TrackedMail, start: Start) -> None:
+    """Storing rows takes longer than storing none; the answer does not tell (P1)."""
+    recorder = start(RecorderLimits(deadline=LONG, pace=timedelta(milliseconds=200)))
+    loop = asyncio.get_running_loop()
+    for one in (later(mail), fetch(PixelId("unknown"), at=NOW)):
+        began = loop.time()
+        await recorder.record(one)
+        assert 0.19 < loop.time() - began < 0.39
+
+
+async def test_an_answer_after_a_slow_commit_comes_at_a_whole_pace(
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start
+) -> None:
+    recorder = start(RecorderLimits(deadline=LONG, pace=timedelta(milliseconds=300)))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with blocked(database_url, mail):
+        waiting = asyncio.create_task(recorder.record(later(mail)))
+        await asyncio.sleep(0.35)
+    await waiting
+    assert 0.59 < loop.time() - began < 0.89
+
+
+async def test_a_crowd_waits_for_its_first_pace_and_then_for_its_commit_only(
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start
+) -> None:
+    recorder = start(RecorderLimits(deadline=LONG, pace=timedelta(seconds=2), crowd=3))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with blocked(database_url, mail):
+        waiting = [asyncio.create_task(recorder.record(later(mail))) for _ in range(3)]
+        await asyncio.sleep(2.1)
+    await asyncio.gather(*waiting)
+    assert 2.1 < loop.time() - began < 3.9
+
+
 async def test_whoever_comes_after_a_deadline_has_a_deadline_of_their_own(
     database_url: str, mail: TrackedMail, start: Start
 ) -> None:

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_SECONDS = 10
 #: Seconds until its body must be.
 BODY_SECONDS = 60
-#: How often a connection under way is looked at; a timer per request would cost a twentieth of the pixel's rate.
+#: How often a connection under way is looked at: one timer per connection, not one per request.
 LOOK_SECONDS = 1
 #: Bytes of a head; browsers stay below 16 KB.
 LONGEST_HEAD = 64 * 1024

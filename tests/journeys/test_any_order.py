@@ -270,7 +270,7 @@ def run(new_database: NewDatabase, *, examples: int) -> None:
 
 @pytest.mark.slow
 def test_the_promises_hold_in_any_order(new_sqlite: NewDatabase) -> None:
-    run(new_sqlite, examples=scaled(200, quick=40))
+    run(new_sqlite, examples=scaled(200, quick=25))
 
 
 @pytest.mark.slow

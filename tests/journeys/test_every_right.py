@@ -290,7 +290,7 @@ def run(new_database: NewDatabase, *, examples: int) -> Counter[str]:
 
 @pytest.mark.slow
 def test_every_right_holds_in_any_order(new_sqlite: NewDatabase) -> None:
-    seen = run(new_sqlite, examples=scaled(200, quick=15))
+    seen = run(new_sqlite, examples=scaled(200, quick=10))
     # A machine that does nothing finds nothing.
     assert {"imported", "opened", "restored"} <= seen.keys()
     if FULL:

@@ -14,6 +14,7 @@ from pixel_service.storage import consent
 from pixel_service.storage.consent import Happening
 from pixel_service.storage.engine import Connection, Database
 from pixel_service.storage.schema import consents, ledger, subscribers
+from tests.scale import scaled
 from tests.tracked_mail import NOW, new_id
 
 BLOG = newsletter("blog")
@@ -118,6 +119,7 @@ async def test_whoever_holds_a_consent_keeps_a_withdrawal_waiting(db: Database) 
 async def test_many_at_once_are_recorded_as_one_by_one(db: Database) -> None:
     """Every pair of events after every state, for a person each: the same states, entries, times and answers."""
     plans = [(state, pair) for state in State for pair in itertools.product(Event, repeat=2)]
+    plans = plans[:: scaled(1, quick=5)]  # no divisor of the number of events: each is among both
     async with db.write() as connection:
         people = {of: [await somebody(connection) for _ in plans] for of in ("one", "many")}
         for whose in people.values():

@@ -325,7 +325,7 @@ async def test_of_two_processes_on_one_file_one_is_told_and_stores_nothing(ctx: 
     slices = import_slices(ctx, other.file, await begin(ctx, other))
     await interrupted(ctx, asked, 1)
     before = await dump(ctx.db)
-    with pytest.raises(ImportOvertaken):
+    with pytest.raises(ImportOvertaken, match="another process imports the same file"):
         await anext(slices)
     assert await dump(ctx.db) == before
     done, refused = await run(ctx, asked)

@@ -60,6 +60,7 @@ def steps(ctx: Context, metrics: Metrics) -> tuple[Step, ...]:
         Step(name="deliver", run=deliver, idle=timedelta(milliseconds=500)),
         Step(name="tell_processors", run=tell_processors, idle=timedelta(seconds=2)),
         Step(name="checkpoint", run=lambda: _once(write_checkpoint(ctx)), idle=timedelta(minutes=5)),
+        Step(name="fold_wal", run=lambda: _once(ctx.db.fold_wal()), idle=timedelta(seconds=1)),
         Step(name="erase_unconfirmed", run=lambda: retain.erase_unconfirmed(ctx), idle=timedelta(hours=1)),
         Step(name="remind", run=lambda: retain.remind(ctx), idle=timedelta(minutes=10)),
         Step(name="watch_requests", run=watch_requests, idle=timedelta(minutes=5)),
@@ -71,7 +72,7 @@ def steps(ctx: Context, metrics: Metrics) -> tuple[Step, ...]:
     )
 
 
-async def _once(work: Awaitable[int]) -> int:
+async def _once(work: Awaitable[object]) -> int:
     """For a step that leaves nothing over: it waits its time whatever it did."""
     await work
     return 0

@@ -285,3 +285,37 @@ async def test_what_is_said_outside_a_transaction_acts_at_once_and_later_writes_
         await insert_user(connection, "bo@example.com")
         await connection.rollback()
     assert await count(db) == 1
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+async def test_what_was_committed_is_copied_into_the_file_while_others_read_and_write(
+    sqlite: Database, path: Path
+) -> None:
+    await add(sqlite, ADA)
+    assert ADA.encode() not in content(path)
+    async with sqlite.read() as reader, sqlite.write() as writer:
+        await insert_user(writer, "writing")
+        await sqlite.fold_wal()
+        assert ADA.encode() in content(path)
+        assert (await reader.execute(select(func.count()).select_from(users))).scalar_one() == 1
+    assert await count(sqlite) == 2
+
+
+async def test_a_commit_copies_nothing_itself_before_the_log_is_long(sqlite: Database, path: Path) -> None:
+    before = content(path)
+    for number in range(40):
+        async with sqlite.write() as connection:
+            values = {"password_hash": "x" * 200_000, "role": "viewer", "created_at": datetime.now(UTC)}
+            name = f"user{number:a>22}"
+            await connection.execute(insert(users).values(user_id=name, email=name, **values))
+    assert len(content(path.with_name(f"{path.name}-wal"))) > 1000 * 4096
+    assert content(path) == before
+
+
+async def test_postgresql_has_no_log_of_ours_to_copy(new_postgres: NewDatabase) -> None:
+    database = Database(new_postgres())
+    await database.fold_wal()
+    await database.close()

@@ -156,6 +156,6 @@ async def straight(connection: AsyncConnection, statement: str, parameters: Sequ
     if connection.dialect.name == "postgresql":
         result = await connection.exec_driver_sql(statement, tuple(parameters))
         return result.all() if result.returns_rows else ()
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver is not None
+    assert connection.sync_connection is not None
+    driver: Any = connection.sync_connection.connection.driver_connection
     return list(await driver.execute_fetchall(statement, parameters))

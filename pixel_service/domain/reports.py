@@ -7,7 +7,7 @@ restricted the use of their data in none but `restricted`.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 from pixel_service.domain.consent import Purpose
@@ -96,15 +96,9 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Campaign):
     """One line of the list of campaigns."""
 
-    campaign_id: CampaignId
-    name: str
-    purpose: Purpose
-    tags: tuple[str, ...]
-    created_at: datetime
-    first_sent_at: datetime | None
     sent: int
     tracked: int
     unique_opens: int
@@ -114,14 +108,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignReport:
-    campaign_id: CampaignId
-    name: str
-    purpose: Purpose
-    tags: tuple[str, ...]
-    created_at: datetime
-    #: When the relay accepted the first message.
-    first_sent_at: datetime | None
+class CampaignReport(Campaign):
     #: Messages accepted by the relay: tracked + untracked + withdrawn_since + restricted.
     sent: int
     tracked: int
@@ -196,12 +183,7 @@ def report(campaign: Campaign, figures: Figures) -> CampaignReport:
     sent, tracked, start = sum(figures.messages.values()), figures.tracked, campaign.start
     human, hidden = figures.human, tracked - figures.knowable
     return CampaignReport(
-        campaign_id=campaign.campaign_id,
-        name=campaign.name,
-        purpose=campaign.purpose,
-        tags=campaign.tags,
-        created_at=campaign.created_at,
-        first_sent_at=campaign.first_sent_at,
+        **asdict(campaign),
         sent=sent,
         tracked=tracked,
         untracked=figures.messages.get(Tracking.NONE, 0),
@@ -237,12 +219,7 @@ def report(campaign: Campaign, figures: Figures) -> CampaignReport:
 
 def summary(campaign: Campaign, figures: Figures) -> Summary:
     return Summary(
-        campaign_id=campaign.campaign_id,
-        name=campaign.name,
-        purpose=campaign.purpose,
-        tags=campaign.tags,
-        created_at=campaign.created_at,
-        first_sent_at=campaign.first_sent_at,
+        **asdict(campaign),
         sent=sum(figures.messages.values()),
         tracked=figures.tracked,
         unique_opens=figures.human,

@@ -1,7 +1,7 @@
 """What a batch of opens adds to the figures, without counting all rows again; `storage.figures` counts them, and a property
 test compares the two."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pixel_service.domain.figures import SECONDS_PER_HOUR, Group, Kind, Standing, delay_name
 from pixel_service.domain.messages import CampaignId, Tracking
@@ -75,39 +75,35 @@ def _of_first(campaign: str, sort: Sort, hour: int, delay: str | None) -> Iterat
     """What a message with one row counts for, and its row."""
     yield (campaign, _OPENS, sort.group, hour), 1
     yield (campaign, _VERDICT, sort.name, 0), 1
-    yield (campaign, _UNIQUE, sort.group, 0), 1
-    standing, _, family = sort.pair.partition("/")
-    yield (campaign, _STANDING, standing, 0), 1
-    if sort.rank:
-        return
-    yield (campaign, _CLIENT, family, 0), 1
-    yield (campaign, _FIRST, "", hour), 1
-    yield (campaign, _SESSION, "", 0), 1
-    if delay is not None:
-        yield (campaign, _DELAY, delay, 0), 1
+    standing = sort.pair.partition("/")[0]
+    yield from _of_mail(campaign, standing, (sort.pair,), None if sort.rank else hour, delay, 1)
 
 
 def _delay(letter: Letter, first: int) -> str | None:
-    if letter.accepted is None or first < letter.accepted:
-        return None
-    return delay_name(first - letter.accepted)
+    return None if letter.accepted is None else delay_name(first - letter.accepted)
 
 
 def _of_message(campaign: str, letter: Letter, seen: Seen) -> Iterator[tuple[Key, int]]:
     """What one message counts for, but for its single rows."""
-    yield (campaign, _STANDING, seen.standing.value, 0), 1
-    groups = set()
-    for pair in seen.times:
-        standing, _, family = pair.partition("/")
-        groups.add(_GROUP_OF[standing])
-        if standing == "human":
-            yield (campaign, _CLIENT, family, 0), 1
-    for group in groups:
+    first = None if seen.first_human_at is None else seconds(seen.first_human_at)
+    hour, delay = (None, None) if first is None else (first // SECONDS_PER_HOUR, _delay(letter, first))
+    return _of_mail(campaign, seen.standing.value, seen.times, hour, delay, seen.sessions)
+
+
+def _of_mail(
+    campaign: str, standing: str, pairs: Iterable[str], hour: int | None, delay: str | None, sessions: int
+) -> Iterator[tuple[Key, int]]:
+    """`hour` and `delay` are of the first human open."""
+    yield (campaign, _STANDING, standing, 0), 1
+    split = [pair.partition("/") for pair in pairs]
+    for group in {_GROUP_OF[one] for one, _, _ in split}:
         yield (campaign, _UNIQUE, group, 0), 1
-    if seen.first_human_at is None:
+    for one, _, family in split:
+        if one == "human":
+            yield (campaign, _CLIENT, family, 0), 1
+    if hour is None:
         return
-    first = seconds(seen.first_human_at)
-    yield (campaign, _FIRST, "", first // SECONDS_PER_HOUR), 1
-    yield (campaign, _SESSION, "", 0), seen.sessions
-    if (delay := _delay(letter, first)) is not None:
+    yield (campaign, _FIRST, "", hour), 1
+    yield (campaign, _SESSION, "", 0), sessions
+    if delay is not None:
         yield (campaign, _DELAY, delay, 0), 1

@@ -66,13 +66,6 @@ def test_what_stores_nothing_changes_nothing() -> None:
     assert tally_of(Letter(None, None)) == {}
 
 
-def test_a_first_open_before_the_acceptance_has_no_delay() -> None:
-    """The worker's clock is ahead, or the mail was handed over twice."""
-    seen = settle(None, Letter(None, seconds(NOW) - 100), [fetch(None)]).seen
-    changes = tally_of(Letter(seconds(NOW) + 60, None), GMAIL, MPP, before=seen)
-    assert not [key for key in changes if key[0] == "delay"]
-
-
 def test_every_delay_has_a_name() -> None:
     ends = [end for end in DELAYS.values() if end is not None]
     assert ends == sorted(ends)

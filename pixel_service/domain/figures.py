@@ -1,7 +1,8 @@
 """What is added up per campaign: the words of the table that every report is made of (O1, DESIGN rule 13).
 
 A figure is (campaign, kind, name, hour) and an amount. Every kind but `MESSAGE` counts tracked messages only, so withdrawn
-and restricted people are in none of them.
+and restricted people are in none of them. A new kind is counted in `storage.figures.figures_of`, added up in `tally`, and
+read in `reports.figures_in`.
 """
 
 from bisect import bisect

@@ -172,7 +172,7 @@ _OLD_BROWSER = Judgement(Verdict.UNKNOWN, "old_browser")
 _DISGUISED = Judgement(Verdict.BOT, "disguised")
 _UNRECOGNISED = Judgement(Verdict.UNKNOWN, "unrecognised")
 
-#: Every name a report can show, for bounded labels and translations.
+#: Every name a report can show; the tests have an example of each.
 CLIENT_FAMILIES = frozenset(
     judgement.client_family
     for judgement in (

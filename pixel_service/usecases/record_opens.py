@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     #: Genuine, but consent or mapping is gone, or the recording window is over.
     NOT_CONSENTED = "not_consented"
     HEAD = "head"
-    #: The message has as many rows as are kept, or somebody asked too often.
+    #: The message has as many rows as are kept.
     OVER_LIMIT = "over_limit"
     #: Sec-GPC or DNT.
     OPTED_OUT = "opted_out"

@@ -34,7 +34,7 @@ _STEADY_SECONDS = 10
 _STEADY_RATE = 1000
 _PEOPLE = 400_000
 _NGINX = """
-daemon off; error_log stderr error; pid {folder}/pid; worker_processes 1; events {{}}
+daemon off; master_process off; error_log stderr error; pid {folder}/pid; worker_processes 1; events {{}}
 http {{ access_log off; server {{ listen 127.0.0.1:{port}; location /o/ {{ empty_gif; }} }} }}
 """
 
@@ -174,7 +174,7 @@ def measure(name: str, url: str) -> list[Line]:
         ),
         Line(what=f"{name}: memory", ours=f"{empty:.0f} MB before, {full:.0f} MB after {answered:,} opens"),
         Line(
-            what=f"{name}: rows for {answered:,} answers",
+            what=f"{name}: rows for {answered:,} answers, and for what was under way when a run ended",
             ours=f"{recorded:,} rows, {failed} failed",
             ratio=recorded / answered,
             at_least=1.0,

@@ -1,4 +1,4 @@
-"""How long until a started service answers, beside a bare uvicorn app: on an empty folder, and on a database that exists."""
+"""How long until a started service answers, beside a bare uvicorn app; on a database that is up to date."""
 
 import statistics
 import subprocess

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pixel_service.web.pixel import GIF
+
 USER_AGENTS = (
     "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)",
@@ -66,7 +68,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.left += data
         head, found, body = self.left.partition(b"\r\n\r\n")
-        if not found or len(body) < 43:
+        if not found or len(body) < len(GIF):
             return
         self.left = b""
         self.run.took.append(time.perf_counter() - self.started_at)
@@ -100,6 +102,8 @@ async def _drive(asked: argparse.Namespace, run: Run) -> float:
             else:
                 run.waiting.append(due)
         await asyncio.sleep(0.5)
+        # What nobody answered has failed.
+        run.failed += len(run.waiting) + len(connections) - len(run.idle)
     else:
         await asyncio.sleep(asked.seconds)
     took = asked.seconds if asked.rate else time.perf_counter() - began

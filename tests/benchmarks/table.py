@@ -34,7 +34,7 @@ class Line:
 
 def show(title: str, lines: list[Line]) -> None:
     table = Table(title=title, title_justify="left")
-    for head in ("what", "ours", "peer", "ratio", "target", ""):
+    for head in ("what", "ours", "peer", "measured", "target", ""):
         table.add_column(head, overflow="fold")
     for line in lines:
         ratio = "" if line.ratio is None else f"{line.ratio:.2f}"

@@ -6,8 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
-#: Of the answer's body, a GIF.
-_BODY = 43
+from pixel_service.web.pixel import GIF
+
+#: Bytes of the answer's body.
+_BODY = len(GIF)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Many clients that open pixels while something is killed, and what they know for certain afterwards.
 
-The service answers at its deadline of 250 ms also what is not stored yet, and then everybody who waits in the same group:
-also whoever asked a moment ago. So an answer is a promise only if nobody at all had waited that long when it came.
+The service answers at its deadline also what is not stored yet, and what came within a pace of it. An answer that was faster is a
+promise.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from pixel_service.domain.user_agents import judge
+from pixel_service.usecases.record_opens import RecorderLimits
 from tests.journeys.seed import Sent
 from tests.proofs.clients import Waiting, request
 
@@ -20,10 +21,8 @@ _AGENTS = (
     "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
 )
 _FAMILIES = {agent: judge(agent, "").client_family for agent in _AGENTS}
-#: Of the recorder, with room for this process's own delay in noticing the time.
-_DEADLINE = 0.25 - 0.01
-#: How long after a late answer those of the same group may still come in here.
-_STRAGGLERS = 0.1
+#: Seconds.
+_PROMISED_WITHIN = (RecorderLimits().deadline - RecorderLimits().pace).total_seconds() - 0.01
 #: Repeats closer than 60 s are one row; later ones are not asked for.
 _ASK_AGAIN_WITHIN = 30.0
 _LONGEST = 600.0
@@ -46,8 +45,6 @@ class Load:
     #: With repeats.
     answers: int = 0
     repeats: int = 0
-    _waiting: dict[int, float] = field(default_factory=dict)
-    _late_at: float = -1.0
     _asked_mails: list[tuple[Sent, str]] = field(default_factory=list)
     _stopped: bool = False
     _target: int = 0
@@ -56,7 +53,7 @@ class Load:
     async def run(self) -> None:
         """Until `stop`, or until the service is gone."""
         self._stopped = False
-        await asyncio.gather(*(self._client(number) for number in range(self.clients)))
+        await asyncio.gather(*(self._client() for _ in range(self.clients)))
 
     def stop(self) -> None:
         self._stopped = True
@@ -67,18 +64,17 @@ class Load:
         self._reached.clear()
         await asyncio.wait_for(self._reached.wait(), _LONGEST)
 
-    async def _client(self, number: int) -> None:
+    async def _client(self) -> None:
         try:
             connection = await Waiting.connect(self.port)
         except OSError:
             return
         try:
             while not self._stopped and (chosen := self._choose()):
-                await self._open(number, connection, *chosen)
+                await self._open(connection, *chosen)
         except ConnectionError:
             pass
         finally:
-            self._waiting.pop(number, None)
             connection.close()
 
     def _choose(self) -> tuple[Sent, str] | None:
@@ -91,22 +87,16 @@ class Load:
         mail_ = next(self.left, None)
         return None if mail_ is None else (mail_, self.chance.choice(_AGENTS))
 
-    async def _open(self, number: int, connection: Waiting, mail: Sent, agent: str) -> None:
+    async def _open(self, connection: Waiting, mail: Sent, agent: str) -> None:
         opening = mail.message_id, _FAMILIES[agent]
         now = perf_counter()
         self.asked.setdefault(opening, now)
         self._asked_mails.append((mail, agent))
-        self._waiting[number] = now
         answer = await connection.ask(request(mail.path, agent))
         assert b" 200 " in answer.head[:16], answer.head
-        oldest = min(self._waiting.values())
-        if answer.answered_at - oldest >= _DEADLINE:
-            self._late_at = answer.answered_at
-        del self._waiting[number]
         self.answered.add(opening)
         self.answers += 1
         if self.answers >= self._target:
             self._reached.set()
-        if answer.answered_at - self._late_at < _STRAGGLERS:
-            return
-        self.promised.add(opening)
+        if answer.answered_at - now < _PROMISED_WITHIN:
+            self.promised.add(opening)

@@ -148,7 +148,7 @@ message_opens = Table(
     "message_opens",
     metadata,
     Column("message_id", ForeignKey("messages.message_id"), primary_key=True),
-    #: `domain.settling.Standing`.
+    #: `domain.figures.Standing`.
     Column("standing", String(10), nullable=False),
     #: Of human opens; a new one begins after 30 minutes of silence.
     Column("sessions", Integer, nullable=False),

@@ -2,7 +2,7 @@
 
 Shares and coverage are numbers from 0 to 1, differences from -1 to 1, both null where there is nothing, or too little, to
 divide by; times are UTC, durations whole seconds. Names of fields are those of the dataclasses in `domain`, where each is
-explained.
+explained, but for `lasts_seconds`.
 """
 
 import re
@@ -24,10 +24,10 @@ from pixel_service.domain.reports import CampaignReport
 from pixel_service.domain.timing import Point, best_hours, is_young
 from pixel_service.storage import reports
 from pixel_service.storage.funnel import funnel
-from pixel_service.usecases.context import Context
 from pixel_service.web.api.auth import require
 from pixel_service.web.api.models import read_id
 from pixel_service.web.api.query import day_of, number_of, read_query
+from pixel_service.web.views import context_of
 
 #: Campaigns on a page.
 _USUAL, _MOST = 50, 200
@@ -40,7 +40,7 @@ async def index(request: Request) -> Response:
     query = read_query(request, ("limit", "before"))
     limit = number_of(query, "limit", default=_USUAL, most=_MOST)
     before = CampaignId(read_id(query["before"], "campaign")) if "before" in query else None
-    async with _context(request).db.snapshot() as connection:
+    async with context_of(request).db.snapshot() as connection:
         found = await reports.list_campaigns(connection, limit=limit, before=before)
     following = found[-1].campaign_id if len(found) == limit else None
     return JSONResponse({"campaigns": [_plain(asdict(one)) for one in found], "next_before": following})
@@ -50,7 +50,7 @@ async def index(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """GET /v1/campaigns/{campaign_id}/report"""
     read_query(request)
-    ctx, campaign_id = _context(request), _campaign_id(request)
+    ctx, campaign_id = context_of(request), _campaign_id(request)
     now = ctx.clock()
     async with ctx.db.snapshot() as connection:
         report = await reports.campaign_report(connection, campaign_id)
@@ -63,7 +63,7 @@ async def show(request: Request) -> Response:
 async def compare(request: Request) -> Response:
     """GET /v1/campaigns/{campaign_id}/comparison: with earlier ones of its purpose, at its present age."""
     read_query(request)
-    ctx, campaign_id = _context(request), _campaign_id(request)
+    ctx, campaign_id = context_of(request), _campaign_id(request)
     async with ctx.db.snapshot() as connection:
         found = await reports.comparison(connection, campaign_id, now=ctx.clock())
     if found is None:
@@ -78,7 +78,7 @@ async def topics(request: Request) -> Response:
     purpose = query.get("purpose", "")
     if not _PURPOSE.fullmatch(purpose):
         raise InvalidInput("purpose", "is required, such as newsletter:blog")
-    ctx = _context(request)
+    ctx = context_of(request)
     async with ctx.db.snapshot() as connection:
         found = await reports.effects_of_tags(connection, Purpose(purpose), now=ctx.clock())
     told = [_plain(asdict(one)) for one in found]
@@ -89,7 +89,7 @@ async def topics(request: Request) -> Response:
 async def sign_ups(request: Request) -> Response:
     """GET /v1/reports/sign-ups?from=2026-10-01&until=2026-10-31: the funnel of each offer, both days included."""
     query = read_query(request, ("from", "until"))
-    ctx = _context(request)
+    ctx = context_of(request)
     zone = ZoneInfo(ctx.policy.timezone)
     chosen = period(day_of(query, "from"), day_of(query, "until"), today=ctx.clock().astimezone(zone).date(), zone=zone)
     async with ctx.db.snapshot() as connection:
@@ -102,11 +102,6 @@ async def sign_ups(request: Request) -> Response:
             "offers": [_offer(one) for one in found],
         }
     )
-
-
-def _context(request: Request) -> Context:
-    ctx: Context = request.app.state.ctx
-    return ctx
 
 
 def _campaign_id(request: Request) -> CampaignId:

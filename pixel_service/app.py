@@ -4,7 +4,7 @@ The only module that hands out the clock and chance; everything below takes them
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp
 
 from pixel_service.catalogue import load_catalogue, packaged_catalogue
+from pixel_service.domain.canaries import Report
 from pixel_service.domain.notice import Span, Terms, Unit
 from pixel_service.domain.retention import Periods
 from pixel_service.domain.tokens import Tokens, encode_id
@@ -31,13 +32,15 @@ from pixel_service.storage.migrations import migrate
 from pixel_service.storage.restoring import refuse_unfinished
 from pixel_service.storage.texts import publish
 from pixel_service.usecases import journal
+from pixel_service.usecases.canaries import run_canaries
+from pixel_service.usecases.canary import LoadImage
 from pixel_service.usecases.context import Context, Policy
 from pixel_service.usecases.links import MY_DATA_REQUEST
 from pixel_service.usecases.receive_mail import Incoming, receive
-from pixel_service.usecases.record_opens import Recorder
+from pixel_service.usecases.record_opens import Recorder, RecorderLimits
 from pixel_service.web.logo import prepare_logo
 from pixel_service.web.pages import Pages
-from pixel_service.web.pixel import PixelEndpoint
+from pixel_service.web.pixel import PixelEndpoint, look_at
 from pixel_service.web.routes import WebState, build_web
 
 
@@ -208,6 +211,7 @@ class Service:
     ctx: Context
     web: ASGIApp
     metrics: Metrics
+    run_canaries: Callable[[], Awaitable[Report]]
 
 
 @asynccontextmanager
@@ -218,7 +222,12 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         recorder = Recorder(ctx.db, count=lambda outcome, number: metrics.count_open(outcome.value, number))
         recorder.start()
         try:
-            yield Service(ctx=ctx, web=_web(settings, ctx, recorder, metrics), metrics=metrics)
+            yield Service(
+                ctx=ctx,
+                web=_web(settings, ctx, recorder, metrics),
+                metrics=metrics,
+                run_canaries=lambda: run_canaries(ctx, image_loader(settings)),
+            )
         finally:
             await recorder.stop()
 
@@ -237,12 +246,34 @@ def _web(settings: Settings, ctx: Context, recorder: Recorder, metrics: Metrics)
     logo = prepare_logo(settings.logo_file) if settings.logo_file else None
     logo_href = f"{urlsplit(settings.base_url).path}/static/logo.png" if logo else None
     pages = Pages(ctx.catalogues, ctx.company, settings.base_url, settings.zone, logo_href=logo_href)
-    pixel = PixelEndpoint(
+    pixel = _pixel(settings, ctx, recorder)
+    return build_web(WebState(ctx=ctx, pages=pages, settings=settings, logo=logo, metrics=metrics, pixel=pixel))
+
+
+def _pixel(settings: Settings, ctx: Context, recorder: Recorder) -> PixelEndpoint:
+    return PixelEndpoint(
         ctx.tokens,
         recorder,
-        now,
+        ctx.clock,
         new_event_id,
         honour_gpc=settings.honour_gpc,
         trusted_proxies=settings.trusted_proxies,
     )
-    return build_web(WebState(ctx=ctx, pages=pages, settings=settings, logo=logo, metrics=metrics.render, pixel=pixel))
+
+
+#: A canary's image leaves when it is stored: nobody looks at the time, and others wait for the locks it holds.
+_CANARY_LIMITS = RecorderLimits(pace=timedelta(0), deadline=timedelta(seconds=2), drain=timedelta(seconds=2))
+
+
+def image_loader(settings: Settings) -> LoadImage:
+    """The pixel's endpoint and recorder once more, as they are, over the canary's database; what they count is not counted."""
+
+    async def load(ctx: Context, path: str) -> None:
+        recorder = Recorder(ctx.db, count=lambda _outcome, _number: None, limits=_CANARY_LIMITS)
+        recorder.start()
+        try:
+            await look_at(_pixel(settings, ctx, recorder), path)
+        finally:
+            await recorder.stop()
+
+    return load

@@ -2,12 +2,13 @@
 work left means again at once, none means wait, an error means wait longer, and stop means after the current batch."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
+from pixel_service.domain.canaries import Report
 from pixel_service.observability import Metrics
 from pixel_service.usecases import accounts, inbox, journal, retain, rights_requests
 from pixel_service.usecases.checkpoints import write_checkpoint
@@ -72,16 +73,26 @@ def steps(ctx: Context, metrics: Metrics) -> tuple[Step, ...]:
     )
 
 
+def canary_steps(run: Callable[[], Awaitable[Report]], metrics: Metrics, every: timedelta) -> tuple[Step, ...]:
+    """None where `every` is zero. For processes that serve: only there somebody reads what is counted."""
+
+    async def fly() -> int:
+        metrics.count_canaries(await run())
+        return 0
+
+    return (Step(name="canaries", run=fly, idle=every),) if every else ()
+
+
 async def _once(work: Awaitable[object]) -> int:
     """For a step that leaves nothing over: it waits its time whatever it did."""
     await work
     return 0
 
 
-async def run_jobs(ctx: Context, metrics: Metrics, stop: asyncio.Event) -> None:
+async def run_jobs(to_do: Iterable[Step], metrics: Metrics, stop: asyncio.Event) -> None:
     """Until `stop` is set; returns when every loop has finished its batch."""
     async with asyncio.TaskGroup() as group:
-        for step in steps(ctx, metrics):
+        for step in to_do:
             group.create_task(_repeat(step, metrics, stop), name=step.name)
 
 

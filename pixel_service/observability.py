@@ -3,10 +3,13 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from pixel_service.domain.canaries import Report, Result
 
 
 def configure_logging(*, level: str, json: bool, stream: TextIO | None = None) -> None:
@@ -64,41 +67,42 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._not_recorded = Counter(
+        counter, gauge = partial(Counter, registry=self._registry), partial(Gauge, registry=self._registry)
+        self._not_recorded = counter(
             "pixel_opens_not_recorded",
             "Pixel requests that were answered and not stored, by reason",
             ["reason"],
-            registry=self._registry,
         )
-        self._recorded = Counter("pixel_opens_recorded", "Opens stored", registry=self._registry)
-        self._delivered = Counter(
-            "pixel_mails_claimed", "Mails claimed for delivery by this process", registry=self._registry
-        )
-        self._received = Counter(
-            "pixel_mails_received", "Incoming mails handled, by outcome", ["outcome"], registry=self._registry
-        )
-        self._step_failures = Counter(
-            "pixel_job_failures", "Job steps that raised, by step", ["step"], registry=self._registry
-        )
-        self._purged = Counter(
-            "pixel_rows_purged", "Rows whose period was over, by class of data", ["kind"], registry=self._registry
-        )
-        self._webhooks = Counter(
+        self._recorded = counter("pixel_opens_recorded", "Opens stored")
+        self._delivered = counter("pixel_mails_claimed", "Mails claimed for delivery by this process")
+        self._received = counter("pixel_mails_received", "Incoming mails handled, by outcome", ["outcome"])
+        self._step_failures = counter("pixel_job_failures", "Job steps that raised, by step", ["step"])
+        self._purged = counter("pixel_rows_purged", "Rows whose period was over, by class of data", ["kind"])
+        self._webhooks = counter(
             "pixel_webhooks",
             "Notices to processors, by how a try ended: delivered, failed (tried again), given_up",
             ["outcome"],
-            registry=self._registry,
         )
-        self._webhooks_waiting = Gauge(
-            "pixel_webhooks_waiting", "Notices to processors that are not delivered yet", registry=self._registry
-        )
-        self._requests = Gauge(
+        self._webhooks_waiting = gauge("pixel_webhooks_waiting", "Notices to processors that are not delivered yet")
+        self._requests = gauge(
             "pixel_rights_requests",
             "Open requests of people, by whether their month is over",
             ["due"],
-            registry=self._registry,
         )
-        self._up = Gauge("pixel_up", "1 while the process serves", registry=self._registry)
+        self._canary_runs = counter(
+            "pixel_canary_runs",
+            "Runs of the canaries, by how they ended: clean, fault (less measured than agreed to), violation",
+            ["result"],
+        )
+        for result in Result:
+            self._canary_runs.labels(result.value)
+        self._violations = counter(
+            "consent_violations",
+            "What was measured without consent, as canaries and a look at the rows found it; anything but 0 is an alarm",
+        )
+        #: How the canaries' last run in this process ended.
+        self.last_canaries: Report | None = None
+        self._up = gauge("pixel_up", "1 while the process serves")
         self._up.set(1)
 
     def count_open(self, reason: str, number: int = 1) -> None:
@@ -129,6 +133,21 @@ class Metrics:
     def set_rights_requests(self, *, in_time: int, overdue: int) -> None:
         self._requests.labels("in_time").set(in_time)
         self._requests.labels("overdue").set(overdue)
+
+    def count_canaries(self, report: Report) -> None:
+        self._canary_runs.labels(report.result.value).inc()
+        self._violations.inc(report.violations)
+        self.last_canaries = report
+
+    def opens(self, reason: str) -> int:
+        """What `count_open` counted so far."""
+        if reason == "recorded":
+            return int(self._registry.get_sample_value("pixel_opens_recorded_total") or 0)
+        return int(self._registry.get_sample_value("pixel_opens_not_recorded_total", {"reason": reason}) or 0)
+
+    @property
+    def violations(self) -> int:
+        return int(self._registry.get_sample_value("consent_violations_total") or 0)
 
     def render(self) -> bytes:
         """Prometheus text format."""

@@ -27,6 +27,7 @@ from pixel_service.mail.compose import Composer, Sender
 from pixel_service.mail.deliverability import believe
 from pixel_service.mail.templates import MailTemplates, find_templates_folder
 from pixel_service.mail.transport import Accepted, Envelope, Outcome
+from pixel_service.observability import Metrics
 from pixel_service.settings import Settings
 from pixel_service.storage import consent, signups, subscribers
 from pixel_service.storage.engine import Database
@@ -171,14 +172,15 @@ async def no_pixel(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def web(ctx: Context, *, logo: bytes | None = None) -> AsyncClient:
+def web(
+    ctx: Context, *, logo: bytes | None = None, metrics: Metrics | None = None, known: Settings | None = None
+) -> AsyncClient:
     """A browser without cookies, that says no more than its name, in front of the whole application."""
     from pixel_service.web.routes import WebState, build_web
 
-    pages = Pages(ctx.catalogues, ctx.company, ctx.policy.base_url, settings().zone)
-    state = WebState(
-        ctx=ctx, pages=pages, settings=settings(), logo=logo, metrics=lambda: b"pixel_up 1.0\n", pixel=no_pixel
-    )
+    known = known or settings()
+    pages = Pages(ctx.catalogues, ctx.company, ctx.policy.base_url, known.zone)
+    state = WebState(ctx=ctx, pages=pages, settings=known, logo=logo, metrics=metrics or Metrics(), pixel=no_pixel)
     return AsyncClient(transport=ASGITransport(build_web(state)), base_url=ctx.policy.base_url, headers=BROWSER)
 
 

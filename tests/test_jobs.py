@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from pixel_service import jobs
-from pixel_service.jobs import Step, run_jobs, steps
+from pixel_service.domain.canaries import Finding, Report, Trouble
+from pixel_service.domain.consent import State
+from pixel_service.jobs import Step, canary_steps, run_jobs, steps
 from pixel_service.observability import Metrics
 from pixel_service.storage.engine import Database
 from tests.builders import BLOG, Relay, ask, context
@@ -64,7 +66,7 @@ async def test_the_jobs_of_the_service_deliver_what_waits(db: Database) -> None:
     relay, stop = Relay(), asyncio.Event()
     ctx = context(db, relay=relay)
     await ask(ctx, "anna@example.com", BLOG)
-    running = asyncio.create_task(run_jobs(ctx, Metrics(), stop))
+    running = asyncio.create_task(run_jobs(steps(ctx, Metrics()), Metrics(), stop))
     async with asyncio.timeout(20):
         while not relay.taken:  # noqa: ASYNC110  the relay is a list, not an event
             await asyncio.sleep(0.01)
@@ -77,3 +79,30 @@ async def test_stale_sessions_are_looked_for_once_per_pause(db: Database) -> Non
     (forget,) = (step for step in steps(context(db), Metrics()) if step.name == "forget_stale")
     assert await forget.run() == 0
     assert forget.idle == timedelta(hours=1)
+
+
+async def test_canaries_fly_once_per_pause_and_what_they_find_is_counted(db: Database) -> None:
+    ctx, metrics, found = context(db), Metrics(), Finding(Trouble.PIXEL_WITHOUT_CONSENT, State.REFUSED, 2)
+    reports = [Report(at=ctx.clock(), canaries=9, findings=one) for one in ((), (found,))]
+
+    async def run() -> Report:
+        return reports[len(seen)]
+
+    seen: list[int] = []
+    (step,) = canary_steps(run, metrics, timedelta(minutes=60))
+    assert step.idle == timedelta(minutes=60)
+    for violations, runs in ((0, ("1", "0")), (2, ("1", "1"))):
+        seen.append(await step.run())
+        text = metrics.render().decode()
+        assert f"consent_violations_total {violations}.0" in text
+        for result, number in zip(("clean", "violation"), runs, strict=True):
+            assert f'pixel_canary_runs_total{{result="{result}"}} {number}.0' in text
+        assert metrics.last_canaries is reports[len(seen) - 1]
+    assert seen == [0, 0]
+
+
+def test_without_a_period_no_canary_flies() -> None:
+    async def run() -> Report:
+        raise AssertionError
+
+    assert canary_steps(run, Metrics(), timedelta(0)) == ()

@@ -102,3 +102,17 @@ def test_metrics_count_what_was_recorded_and_why_something_was_not() -> None:
         "pixel_up 1.0",
     ):
         assert line in text
+
+
+def test_what_was_not_recorded_can_be_read_by_its_reason() -> None:
+    metrics = Metrics()
+    metrics.count_open("recorded", 2)
+    metrics.count_open("forged", 3)
+    assert [metrics.opens(reason) for reason in ("recorded", "forged", "head")] == [2, 3, 0]
+
+
+def test_no_violation_is_told_from_the_start() -> None:
+    """An alarm on a series that is not there yet would stay silent."""
+    text = Metrics().render().decode()
+    assert "\nconsent_violations_total 0.0\n" in text
+    assert 'pixel_canary_runs_total{result="clean"} 0.0' in text

@@ -6,13 +6,14 @@ import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 
 import structlog
 import uvicorn
 
 from pixel_service import app as composition
 from pixel_service.domain.errors import PixelServiceError
-from pixel_service.jobs import run_jobs
+from pixel_service.jobs import canary_steps, run_jobs, steps
 from pixel_service.observability import Metrics
 from pixel_service.settings import Settings
 from pixel_service.web.patience import BoundedProtocol
@@ -35,13 +36,16 @@ async def run_service(
             gc.freeze()
             server = _Server(_uvicorn_config(service), when_ready)
             stop = asyncio.Event()
-            running = asyncio.create_task(run_jobs(service.ctx, service.metrics, stop)) if with_jobs else None
+            every = timedelta(minutes=settings.canary_every_minutes)
+            to_do = canary_steps(service.run_canaries, service.metrics, every)
+            if with_jobs:
+                to_do += steps(service.ctx, service.metrics)
+            running = asyncio.create_task(run_jobs(to_do, service.metrics, stop))
             async with _taking_mail(settings, service):
                 with _signals(server.ask_to_stop):
                     await server.serve(sockets=[listener])
             stop.set()
-            if running is not None:
-                await running
+            await running
 
 
 async def run_worker(settings: Settings) -> None:
@@ -50,7 +54,8 @@ async def run_worker(settings: Settings) -> None:
     async with composition.open_context(settings) as ctx:
         with _signals(stop.set):
             _log.info("working", action="work")
-            await run_jobs(ctx, Metrics(), stop)
+            metrics = Metrics()
+            await run_jobs(steps(ctx, metrics), metrics, stop)
 
 
 async def bring_up_to_date(settings: Settings) -> None:

@@ -38,6 +38,8 @@ class Role(StrEnum):
 
 #: Who may see what is held of one person, for a stated reason and on record.
 SEES_PERSONS = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN})
+#: Who looks after the running service.
+OPERATES = frozenset({Role.ADMIN})
 
 
 class Scope(StrEnum):

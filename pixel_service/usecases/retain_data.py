@@ -3,7 +3,7 @@
 A slice of each class per run, so that nobody waits long; whoever repeats it until nothing is due has done everything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pixel_service.domain.consent import TRACKING_OPENS, Event, Purpose
 from pixel_service.domain.messages import SubscriberId
@@ -38,11 +38,7 @@ async def _purge(ctx: Context, kind: Kept) -> int:
         if kind is Kept.UNUSED_CONSENT:
             await lock_ledger(connection)
             found = await retention.unused(connection, before, _FEW)
-            for subscriber_id, purpose in found:
-                await _expire(ctx, connection, subscriber_id, purpose)
-            unmeasured = [subscriber_id for subscriber_id, purpose in found if purpose == TRACKING_OPENS]
-            if unmeasured:
-                await opens.erase_opens(connection, *unmeasured)
+            await expire(ctx, connection, found)
             return len(found)
         if kind is Kept.EVIDENCE:
             await lock_ledger(connection)
@@ -51,6 +47,15 @@ async def _purge(ctx: Context, kind: Kept) -> int:
             # Whoever signs up finds the person before or makes them anew afterwards.
             await lock_ledger(connection)
         return await retention.purge(connection, kind, before, SLICE)
+
+
+async def expire(ctx: Context, connection: Connection, unused: Sequence[tuple[SubscriberId, Purpose]]) -> None:
+    """End consents that were not used; the opens measured under them go too. The caller holds `lock_ledger`."""
+    for subscriber_id, purpose in unused:
+        await _expire(ctx, connection, subscriber_id, purpose)
+    unmeasured = [subscriber_id for subscriber_id, purpose in unused if purpose == TRACKING_OPENS]
+    if unmeasured:
+        await opens.erase_opens(connection, *unmeasured)
 
 
 async def _expire(ctx: Context, connection: Connection, subscriber_id: SubscriberId, purpose: Purpose) -> None:

@@ -1,12 +1,11 @@
 """What machines ask: is the process alive, can it work, what does it measure. No answer names a person or a secret."""
 
-from collections.abc import Callable
-
 import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from pixel_service.domain.errors import StorageUnavailable
+from pixel_service.observability import Metrics
 from pixel_service.storage.migrations import is_current
 from pixel_service.web.views import context_of
 
@@ -32,5 +31,5 @@ async def ready(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """GET /metrics, Prometheus text format."""
-    render: Callable[[], bytes] = request.app.state.metrics
-    return Response(render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    metrics: Metrics = request.app.state.metrics
+    return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

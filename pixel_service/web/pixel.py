@@ -8,7 +8,7 @@ from datetime import datetime
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixel_service.domain.networks import network_of
 from pixel_service.domain.opens import Fetch
@@ -30,6 +30,7 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-robots-tag", b"noindex"),
 )
+_MAIL_PROGRAM = b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.0"
 _NOT_ALLOWED = ((b"allow", b"GET, HEAD"), (b"content-length", b"0"), (b"cache-control", b"no-store"))
 
 _log = structlog.get_logger(__name__)
@@ -135,3 +136,16 @@ async def _answer(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]
     # A fresh list: middleware may add to it.
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
     await send({"type": "http.response.body", "body": body})
+
+
+async def look_at(pixel: ASGIApp, path: str) -> None:
+    """Load an image as a mail program would, without a network between (P10)."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_message: Message) -> None:
+        return
+
+    headers = [(b"user-agent", _MAIL_PROGRAM)]
+    await pixel({"type": "http", "method": "GET", "path": path, "headers": headers, "client": None}, receive, send)

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pixel_service.observability import Metrics
 from pixel_service.settings import Settings
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.links import MY_DATA, MY_DATA_REQUEST
@@ -38,6 +39,7 @@ from pixel_service.web.console import (
     evidence as console_evidence,
     inbox,
     login,
+    operation,
     person,
     reports as console_reports,
     requests,
@@ -129,6 +131,7 @@ def _console() -> tuple[BaseRoute, ...]:
         _at("/console/person/correct", post=person.correct),
         _at("/console/person/address", post=person.ask_address),
         _at("/console/person/copy", post=person.download),
+        _at("/console/operation", get=operation.show_operation),
         _at("/console/evidence", get=console_evidence.show_form, post=console_evidence.show_evidence),
     )
 
@@ -152,8 +155,7 @@ class WebState:
     settings: Settings
     #: PNG, scaled for pages; None: the name stands in its place.
     logo: bytes | None
-    #: Renders what Prometheus scrapes.
-    metrics: Callable[[], bytes]
+    metrics: Metrics
     #: Answers everything below ``/o/``.
     pixel: ASGIApp
 
@@ -181,4 +183,5 @@ def build_web(state: WebState) -> ASGIApp:
     site.router.redirect_slashes = False
     for name in ("ctx", "pages", "settings", "logo", "metrics"):
         setattr(site.state, name, getattr(state, name))
+    site.state.started_at = state.ctx.clock()
     return Site(site, state.pixel)

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from pixel_service.domain.accounts import SEES_PERSONS, User
+from pixel_service.domain.accounts import OPERATES, SEES_PERSONS, User
 from pixel_service.domain.consent import Purpose
 from pixel_service.usecases.context import Context
 from pixel_service.web.pages import Pages
@@ -40,8 +40,11 @@ def show(
     pages: Pages = request.app.state.pages
     place = root(request) + (path or request.url.path)
     user: User | None = getattr(request.state, "user", None)
-    sees_persons = user is not None and user.role in SEES_PERSONS
-    return HTMLResponse(pages.render(name, language=language, path=place, sees_persons=sees_persons, **values), status)
+    may = {
+        "sees_persons": user is not None and user.role in SEES_PERSONS,
+        "operates": user is not None and user.role in OPERATES,
+    }
+    return HTMLResponse(pages.render(name, language=language, path=place, **may, **values), status)
 
 
 def root(request: Request) -> str:

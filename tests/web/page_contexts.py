@@ -213,6 +213,18 @@ REQUESTS: Values = {
 }
 
 #: template -> the states it is seen in
+COUNTERS = [{"label": "Gespeichert", "value": "1.204", "hint": "Die Einwilligung galt."}]
+CANARIES: Values = {
+    "tone": "bad",
+    "said": ["Alarm.", "Auch früher schon."],
+    "found": [
+        {"state": "abgelehnt", "trouble": "eine E-Mail trug ein Zählpixel", "number": "1"},
+        {"state": "", "trouble": "Zählpixel ohne Einwilligung", "number": "3"},
+    ],
+    "ran_at": MOMENT,
+    "flown": "9",
+    "violations": "4",
+}
 PAGES: Mapping[str, tuple[Values, ...]] = {
     "offers": (
         {
@@ -368,6 +380,14 @@ PAGES: Mapping[str, tuple[Values, ...]] = {
             "errors": {"company": "Zu lang.", "new": "Bitte prüfen."},
         },
         {**REQUESTS, "person": {**PERSON, "restricted": True, "objected": True, "choices": [], "requests": []}},
+    ),
+    "console/operation": (
+        {"started_at": MOMENT, "counted": COUNTERS, "canaries": CANARIES},
+        {
+            "started_at": MOMENT,
+            "counted": COUNTERS,
+            "canaries": {**CANARIES, "tone": "", "said": ["Noch nicht."], "found": [], "ran_at": "", "flown": ""},
+        },
     ),
     "console/evidence": (
         EVIDENCE,

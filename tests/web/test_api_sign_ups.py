@@ -9,6 +9,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from sqlalchemy import select
 
 from pixel_service.domain.consent import State
+from pixel_service.observability import Metrics
 from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import ledger, messages, sign_ups
 from pixel_service.usecases.context import Context
@@ -38,7 +39,7 @@ def site(ctx: Context, origin: str | None = SHOP) -> AsyncClient:
     """A page of the allow-list (or another one) in a browser, or a program when `origin` is None."""
     with_origins = settings(form_origins=f"{SHOP} https://Forms.example:443")
     pages = Pages(ctx.catalogues, ctx.company, ctx.policy.base_url, with_origins.zone)
-    state = WebState(ctx=ctx, pages=pages, settings=with_origins, logo=None, metrics=lambda: b"", pixel=no_pixel)
+    state = WebState(ctx=ctx, pages=pages, settings=with_origins, logo=None, metrics=Metrics(), pixel=no_pixel)
     client = AsyncClient(transport=ASGITransport(build_web(state)), base_url=BASE_URL)
     if origin is not None:
         client.headers["Origin"] = origin

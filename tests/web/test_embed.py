@@ -7,6 +7,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 
 from pixel_service.domain.consent import State
+from pixel_service.observability import Metrics
 from pixel_service.usecases.context import Context
 from pixel_service.web.pages import Pages
 from pixel_service.web.routes import WebState, build_web
@@ -35,7 +36,7 @@ FROM_SHOP = {"Origin": SHOP, "Sec-Fetch-Site": "cross-site"}
 def service(ctx: Context) -> AsyncClient:
     known = settings(form_origins=f"{SHOP}/ https://Forms.example:443")
     pages = Pages(ctx.catalogues, ctx.company, ctx.policy.base_url, known.zone)
-    state = WebState(ctx=ctx, pages=pages, settings=known, logo=None, metrics=lambda: b"", pixel=no_pixel)
+    state = WebState(ctx=ctx, pages=pages, settings=known, logo=None, metrics=Metrics(), pixel=no_pixel)
     return AsyncClient(transport=ASGITransport(build_web(state)), base_url=BASE_URL, headers=BROWSER)
 
 

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from pixel_service.domain.accounts import SEES_PERSONS, SESSION_LIFE, User
+from pixel_service.domain.accounts import OPERATES, SEES_PERSONS, SESSION_LIFE, Role, User
 from pixel_service.usecases import accounts
 from pixel_service.usecases.context import Context
 from pixel_service.web.language import language_of
@@ -80,11 +80,19 @@ def require_user(handler: Handler) -> Handler:
 
 def require_officer(handler: Handler) -> Handler:
     """As `require_user`, and only for those who may see persons."""
+    return _require(SEES_PERSONS, "this page is for privacy officers", handler)
 
+
+def require_admin(handler: Handler) -> Handler:
+    """As `require_user`, and only for those who look after the service."""
+    return _require(OPERATES, "this page is for admins", handler)
+
+
+def _require(roles: frozenset[Role], refusal: str, handler: Handler) -> Handler:
     @wraps(handler)
     async def checked(request: Request) -> Response:
-        if request.state.user.role not in SEES_PERSONS:
-            raise HTTPException(403, "this page is for privacy officers")
+        if request.state.user.role not in roles:
+            raise HTTPException(403, refusal)
         return await handler(request)
 
     return require_user(checked)

@@ -26,7 +26,7 @@ HERE: Sequence[str] = (sys.executable, "-m", "pixel_service")
 
 
 def environment(database_url: str, *, port: int, smtp_port: int, **changes: str) -> dict[str, str]:
-    """All settings an operator must give, as environment variables."""
+    """All settings an operator must give, and no canaries, as environment variables."""
     values = {
         "base_url": f"http://127.0.0.1:{port}",
         "listen_port": str(port),
@@ -39,6 +39,8 @@ def environment(database_url: str, *, port: int, smtp_port: int, **changes: str)
         "from_address": "newsletter@nordlicht-telekom.example",
         "unsubscribe_address": "abmelden@nordlicht-telekom.example",
         "mail_domain": "nordlicht-telekom.example",
+        # A second of work at every start, and locks while it lasts: where they are meant, they are asked for.
+        "canary_every_minutes": "0",
         "company_name": "Nordlicht Telekom GmbH",
         "company_street": "Speicherstraße 12",
         "company_postal_code": "20457",

@@ -37,7 +37,7 @@ async def seen_by_marketers(service: Process, client: httpx.AsyncClient) -> list
 async def test_a_clean_service_counts_a_clean_run_and_shows_no_canary(database_url: str) -> None:
     with SmtpServer() as smtp:
         async with (
-            serving(database_url, smtp_port=smtp.port) as service,
+            serving(database_url, smtp_port=smtp.port, canary_every_minutes="60") as service,
             httpx.AsyncClient(base_url=service.base_url, timeout=30) as client,
         ):
             text = await metrics_after_a_run(client)
@@ -59,7 +59,9 @@ async def test_a_row_without_consent_is_counted_also_where_no_jobs_run(database_
     await database.close()
     with SmtpServer() as smtp:
         async with (
-            serving(database_url, smtp_port=smtp.port, arguments=("serve", "--no-jobs")) as service,
+            serving(
+                database_url, smtp_port=smtp.port, arguments=("serve", "--no-jobs"), canary_every_minutes="60"
+            ) as service,
             httpx.AsyncClient(base_url=service.base_url, timeout=30) as client,
         ):
             text = await metrics_after_a_run(client)

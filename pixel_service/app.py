@@ -262,7 +262,9 @@ def _pixel(settings: Settings, ctx: Context, recorder: Recorder) -> PixelEndpoin
 
 
 #: A canary's image leaves when it is stored: nobody looks at the time, and others wait for the locks it holds.
-_CANARY_LIMITS = RecorderLimits(pace=timedelta(0), deadline=timedelta(seconds=2), drain=timedelta(seconds=2))
+_CANARY_LIMITS = RecorderLimits(
+    pace=timedelta(milliseconds=1), deadline=timedelta(seconds=2), drain=timedelta(seconds=2)
+)
 
 
 def image_loader(settings: Settings) -> LoadImage:

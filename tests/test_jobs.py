@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 from pixel_service import jobs
 from pixel_service.domain.canaries import Finding, Report, Trouble
@@ -11,6 +12,7 @@ from pixel_service.jobs import Step, canary_steps, run_jobs, steps
 from pixel_service.observability import Metrics
 from pixel_service.storage.engine import Database
 from tests.builders import BLOG, Relay, ask, context
+from tests.conftest import NewDatabase
 
 IDLE = timedelta(milliseconds=1)
 
@@ -79,6 +81,19 @@ async def test_stale_sessions_are_looked_for_once_per_pause(db: Database) -> Non
     (forget,) = (step for step in steps(context(db), Metrics()) if step.name == "forget_stale")
     assert await forget.run() == 0
     assert forget.idle == timedelta(hours=1)
+
+
+async def test_the_log_of_sqlite_is_copied_every_second(new_sqlite: NewDatabase) -> None:
+    url = new_sqlite()
+    db = Database(url)
+    (fold,) = (step for step in steps(context(db), Metrics()) if step.name == "fold_wal")
+    await ask(context(db), "anna@example.com", BLOG)
+    file = Path(url.removeprefix("sqlite:///"))
+    assert b"anna@example.com" not in await asyncio.to_thread(file.read_bytes)
+    assert await fold.run() == 0
+    assert b"anna@example.com" in await asyncio.to_thread(file.read_bytes)
+    assert fold.idle == timedelta(seconds=1)
+    await db.close()
 
 
 async def test_canaries_fly_once_per_pause_and_what_they_find_is_counted(db: Database) -> None:

@@ -21,7 +21,8 @@ def reports() -> None:
 @app.command()
 def check(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Write what was counted. Opens wait to be recorded meanwhile.")
+        bool,
+        typer.Option("--repair", help="Write what was counted. Until it ends nothing is recorded, sent or withdrawn."),
     ] = False,
 ) -> None:
     """Count every row of every campaign again and compare it with the figures that reports show."""

@@ -42,7 +42,9 @@ def rate(count: int, base: int) -> Rate | None:
     stretch = 1 + _Z**2 / base
     middle = (share + _Z**2 / (2 * base)) / stretch
     reach = _Z * sqrt(share * (1 - share) / base + _Z**2 / (4 * base**2)) / stretch
-    return Rate(value=share, low=max(0.0, middle - reach), high=min(1.0, middle + reach), count=count, base=base)
+    # The bounds of none and of all are exact, and would be missed by a rounding error.
+    low, high = (0.0 if count == 0 else middle - reach), (1.0 if count == base else middle + reach)
+    return Rate(value=share, low=low, high=high, count=count, base=base)
 
 
 def difference(one: Rate | None, other: Rate | None) -> Difference | None:

@@ -24,8 +24,6 @@ RULES_VERSION = 1
 # Seconds.
 #: After acceptance: nobody reads that fast, a scanner does.
 EARLY = 10
-#: The same where only the beginning of the hand-over is known.
-EARLY_AFTER_HAND_OVER = 60
 #: After acceptance: how long a network that only probably scans is taken for a scanner.
 GATEWAY = 600
 #: Fetches of one mail program closer than this are one: Yahoo's proxy asks up to four times at once.
@@ -77,7 +75,7 @@ class Letter(NamedTuple):
     """Of the mail a fetch belongs to, in seconds since 1970; None: not known."""
 
     accepted: int | None
-    #: When its hand-over last began.
+    #: When it was handed over at the latest.
     handed_over: int | None
 
 
@@ -119,11 +117,13 @@ def final(fetch: Fetch, letter: Letter, second: int) -> Judgement:
     judgement = fetch.judgement
     if judgement.verdict in _SETTLED:
         return judgement
-    since, patience = letter.accepted, EARLY
-    if since is None:
-        since, patience = letter.handed_over, EARLY_AFTER_HAND_OVER
     proxy = judgement.verdict is Verdict.PROXY_OPEN
-    if since is None or second < since + (0 if proxy else patience):
+    since = letter.accepted
+    if since is None:
+        since = letter.handed_over
+        if since is not None and proxy:
+            return judgement  # its provider has the mail: it was accepted, and that will be recorded
+    if since is None or second < since + (0 if proxy else EARLY):
         return _early(judgement.client_family)
     if proxy or fetch.network is Network.ELSEWHERE:
         return judgement

@@ -126,13 +126,13 @@ class PixelPlan:
     tracked: Mapping[MessageId, tuple[PixelId, SubscriberId]]
     untracked: Sequence[MessageId]
     #: When the hand-over begins, and the end of the recording window.
-    begins_at: datetime
+    handed_over_by: datetime
     closes_at: datetime
 
     @classmethod
     def without(cls, message_id: MessageId, at: datetime) -> "PixelPlan":
         """For one mail that never left."""
-        return cls(tracked={}, untracked=[message_id], begins_at=at, closes_at=at)
+        return cls(tracked={}, untracked=[message_id], handed_over_by=at, closes_at=at)
 
 
 async def set_pixels(connection: Connection, plan: PixelPlan) -> dict[MessageId, PixelId]:
@@ -147,7 +147,7 @@ async def set_pixels(connection: Connection, plan: PixelPlan) -> dict[MessageId,
     rows = await connection.execute(
         update(pixels)
         .where(pixels.c.message_id.in_(wanted))
-        .values(closes_at=plan.closes_at, handed_over_at=plan.begins_at)
+        .values(closes_at=plan.closes_at, handed_over_at=plan.handed_over_by)
         .returning(pixels.c.message_id, pixels.c.pixel_id)
     )
     mapped = {MessageId(row.message_id): PixelId(row.pixel_id) for row in rows}
@@ -161,7 +161,7 @@ async def set_pixels(connection: Connection, plan: PixelPlan) -> dict[MessageId,
                     "message_id": message_id,
                     "subscriber_id": subscriber_id,
                     "closes_at": plan.closes_at,
-                    "handed_over_at": plan.begins_at,
+                    "handed_over_at": plan.handed_over_by,
                 }
                 for message_id, (pixel_id, subscriber_id) in new.items()
             ],

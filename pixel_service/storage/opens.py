@@ -6,7 +6,7 @@ Everything is found by index from the subscriber's id (W3). How opens come in is
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, exists, select, update
 
 from pixel_service.domain.messages import MessageId, SubscriberId, Tracking
 from pixel_service.storage import figures, scrub, seen
@@ -65,7 +65,11 @@ async def purge(connection: Connection, open_ids: Sequence[bytes]) -> None:
     mails = select(opens.c.message_id).where(opens.c.open_id.in_(open_ids)).distinct().order_by(opens.c.message_id)
     message_ids = [MessageId(one) for one in (await connection.execute(mails)).scalars()]
     async with figures.kept_of(connection, message_ids):
-        await connection.execute(delete(opens).where(opens.c.open_id.in_(open_ids)))
+        # Looked at again now that the messages are held: their person may just have restricted the use of their data.
+        kept_back = exists().where(
+            messages.c.message_id == opens.c.message_id, messages.c.tracking == Tracking.RESTRICTED.value
+        )
+        await connection.execute(delete(opens).where(opens.c.open_id.in_(open_ids), ~kept_back))
         await seen.recount(connection, message_ids)
 
 

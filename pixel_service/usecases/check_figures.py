@@ -16,7 +16,7 @@ async def check_figures(ctx: Context, on_difference: Callable[[Difference], obje
 
 
 async def repair_figures(ctx: Context, on_difference: Callable[[Difference], object]) -> int:
-    """The same, and afterwards there is none. Opens wait to be recorded meanwhile."""
+    """The same, and afterwards there is none. Until it ends nothing is recorded, sent or withdrawn."""
     async with ctx.db.write() as connection:
         await figures_check.take_time(connection)
         await figures_check.hold_everything(connection)

@@ -101,7 +101,7 @@ async def _claim(ctx: Context, desk: Desk, lease: str) -> list[_Held]:
         plan = PixelPlan(
             tracked={one.message_id: (PixelId(ctx.ids()), one.subscriber_id) for one in tracked},
             untracked=[one.message_id for one in claimed if one.message_id not in trackable],
-            begins_at=now,
+            handed_over_by=now + ctx.policy.lease,
             closes_at=now + ctx.policy.recording_window,
         )
         async with figures.kept_of(connection, [one.message_id for one in claimed]):
@@ -265,8 +265,12 @@ async def _record(ctx: Context, desk: Desk) -> None:
     if not desk.unrecorded:
         return
     async with ctx.db.write() as connection:
-        if any(one.evidence is not None for one in desk.unrecorded):
+        proving = sorted({one.held.claimed.subscriber_id for one in desk.unrecorded if one.evidence is not None})
+        if proving:
             await lock_ledger(connection)
+        for person in proving:
+            # Before the messages, as recorders do: what the evidence changes may be the consent they hold.
+            await consent.hold(connection, person, TRACKING_OPENS)
         async with figures.kept_of(connection, [one.result.message_id for one in desk.unrecorded]):
             for one in desk.unrecorded:
                 await _record_one(ctx, connection, one)

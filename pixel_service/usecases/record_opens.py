@@ -51,9 +51,12 @@ class RecorderLimits:
     #: Requests in one transaction.
     batch: int = 1_000
     #: Answers leave whole paces after the first request of their group. Storing rows is more work than storing none, and the
-    #: time of an answer must not tell a living pixel from a forged or withdrawn one (P1). Longer than most commits.
+    #: time of an answer must not tell a living pixel from a forged or withdrawn one (P1). This is the shortest; a pace lasts
+    #: as long as the slowest of the last `remembered` commits.
     pace: timedelta = timedelta(milliseconds=5)
-    #: Requests that hide each other: a group of as many waits for one pace only, then for its commit.
+    longest_pace: timedelta = timedelta(milliseconds=50)
+    remembered: int = 64
+    #: Pixels that hide each other: a group with as many waits for the shortest pace only, then for its commit.
     crowd: int = 8
     #: Longest a request waits for its commit.
     deadline: timedelta = timedelta(milliseconds=250)
@@ -68,11 +71,13 @@ class RecorderLimits:
 class _Group:
     """Requests that are stored and answered together."""
 
+    #: Seconds.
+    pace: float
     fetches: list[Fetch] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     stored: bool = False
-    #: Whether its first pace is over.
-    paced: bool = False
+    #: Whether the shortest pace is over; from then on it takes no more requests.
+    closed: bool = False
     deadline: asyncio.TimerHandle = field(init=False)
 
 
@@ -84,6 +89,8 @@ class Recorder:
         self._db = db
         self._limits = limits or RecorderLimits()
         self._groups: deque[_Group] = deque()
+        #: Seconds that the last commits took.
+        self._took: deque[float] = deque(maxlen=self._limits.remembered)
         #: The newest group while it takes more requests.
         self._open: _Group | None = None
         self._waiting = 0
@@ -111,21 +118,34 @@ class Recorder:
 
     def _open_group(self) -> _Group:
         loop = asyncio.get_running_loop()
-        group = self._open = _Group()
+        group = self._open = _Group(self._pace())
         group.deadline = loop.call_later(self._limits.deadline.total_seconds(), self._answer_unstored, group)
-        loop.call_later(self._limits.pace.total_seconds(), self._end_pace, group)
+        loop.call_later(self._limits.pace.total_seconds(), self._end_first_pace, group)
+        loop.call_later(group.pace, self._end_pace, group)
         self._groups.append(group)
         return group
 
-    def _end_pace(self, group: _Group) -> None:
-        """Timers are set by timers, never by the commit: rounded to milliseconds, they would tell when it was. From now on a
-        request would wait for less than its deadline here, and takes a group of its own."""
-        group.paced = True
+    def _pace(self) -> float:
+        """Whatever the commits carried: one that is slow because it stores must not be late alone."""
+        slowest = max(self._took, default=0.0)
+        return min(max(slowest, self._limits.pace.total_seconds()), self._limits.longest_pace.total_seconds())
+
+    def _end_first_pace(self, group: _Group) -> None:
+        """From now on a request would wait for less than its deadline here, and takes a group of its own."""
+        group.closed = True
         self._close(group)
+        self._answer_crowd(group)
+
+    def _answer_crowd(self, group: _Group) -> None:
+        if group.closed and group.stored and len({fetch.pixel_id for fetch in group.fetches}) >= self._limits.crowd:
+            group.answered.set()
+
+    def _end_pace(self, group: _Group) -> None:
+        """Timers are set by timers, never by the commit: rounded to milliseconds, they would tell when it was."""
         if group.stored:
             group.answered.set()
         elif not group.answered.is_set():
-            asyncio.get_running_loop().call_later(self._limits.pace.total_seconds(), self._end_pace, group)
+            asyncio.get_running_loop().call_later(group.pace, self._end_pace, group)
 
     def _answer_unstored(self, group: _Group) -> None:
         group.answered.set()
@@ -174,16 +194,16 @@ class Recorder:
     async def _commit(self, groups: list[_Group]) -> None:
         """Try until it is stored."""
         batch = [fetch for group in groups for fetch in group.fetches]
-        delay = self._limits.first_retry
+        delay, began = self._limits.first_retry, asyncio.get_running_loop().time()
         while (stored := await self._try_to_store(batch)) is None:
             await asyncio.sleep(delay.total_seconds())
             delay = min(delay * 2, self._limits.longest_retry)
+        self._took.append(asyncio.get_running_loop().time() - began)
         self._waiting -= len(batch)
         for group in groups:
             group.stored = True
             group.deadline.cancel()
-            if group.paced and len(group.fetches) >= self._limits.crowd:
-                group.answered.set()
+            self._answer_crowd(group)
         self._count(stored)
 
     async def _try_to_store(self, batch: list[Fetch]) -> Stored | None:

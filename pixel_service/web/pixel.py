@@ -3,6 +3,7 @@
 Raw ASGI, because it is the hot path: no routing, no request or response object, no exception for the outside.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -32,6 +33,11 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 _MAIL_PROGRAM = b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.0"
 _NOT_ALLOWED = ((b"allow", b"GET, HEAD"), (b"content-length", b"0"), (b"cache-control", b"no-store"))
+
+#: Remembered; where everybody is trusted, more would be visitors.
+_MOST_PROXIES = 100
+#: A proxy may add the port: ``192.0.2.1:5060``, ``[2001:db8::1]:5060``.
+_WITH_PORT = re.compile(r"\[(?P<v6>[^]]*)](?::\d+)?|(?P<v4>[\d.]+):\d+")
 
 _log = structlog.get_logger(__name__)
 
@@ -95,7 +101,9 @@ class PixelEndpoint:
         """Who asked, for `network_of` and nothing else: not kept, not logged. Without an address it came by a Unix socket."""
         address = client[0] if client else ""
         if forwarded and (not address or self._is_proxy(address)):
-            return forwarded.rpartition(",")[2].strip()  # what stands before, the client may have written itself
+            last = forwarded.rpartition(",")[2].strip()  # what stands before, the client may have written itself
+            found = _WITH_PORT.fullmatch(last)
+            return last if found is None else found["v6"] or found["v4"] or ""
         return address
 
     def _is_proxy(self, address: str) -> bool:
@@ -109,7 +117,8 @@ class PixelEndpoint:
             parsed = parsed.ipv4_mapped
         if not any(parsed in network for network in self._trusted_proxies):
             return False
-        self._known_proxies.add(address)
+        if len(self._known_proxies) < _MOST_PROXIES:
+            self._known_proxies.add(address)
         return True
 
 

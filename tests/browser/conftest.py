@@ -40,7 +40,9 @@ def smtp() -> Iterator[SmtpServer]:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, smtp: SmtpServer) -> Iterator[Process]:
     database_url = f"sqlite:///{tmp_path_factory.mktemp('browser') / 'pixel.db'}"
-    with process(environment(database_url, port=free_port(), smtp_port=smtp.port), "serve") as started:
+    with process(
+        environment(database_url, port=free_port(), smtp_port=smtp.port, canary_every_minutes="60"), "serve"
+    ) as started:
         asyncio.run(until_ready(started))
         yield started
         assert started.stop() == 0

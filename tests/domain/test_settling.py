@@ -70,12 +70,12 @@ def test_time_and_network_decide_where_the_request_alone_does_not(
 @pytest.mark.parametrize(
     "judgement, network, after, reason",
     [
-        (OUTLOOK, Network.ELSEWHERE, 59, "early"),
-        (OUTLOOK, Network.ELSEWHERE, 60, "mail_client"),
+        (OUTLOOK, Network.ELSEWHERE, -30, "early"),
+        (OUTLOOK, Network.ELSEWHERE, 9, "early"),
+        (OUTLOOK, Network.ELSEWHERE, 10, "mail_client"),
         (OUTLOOK, Network.GATEWAY, 599, "gateway"),
         (OUTLOOK, Network.GATEWAY, 600, "mail_client"),
-        (GMAIL, Network.ELSEWHERE, -1, "early"),
-        (GMAIL, Network.ELSEWHERE, 0, "gmail"),
+        (GMAIL, Network.ELSEWHERE, -30, "gmail"),
     ],
 )
 def test_while_the_acceptance_is_not_known_the_hand_over_stands_in(

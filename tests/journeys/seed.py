@@ -73,7 +73,7 @@ async def sent_mails(database: Database, count: int) -> list[Sent]:
         plan = messages.PixelPlan(
             tracked={one: (pixel_ids[one], person) for one in new},
             untracked=[],
-            begins_at=sent_at,
+            handed_over_by=sent_at,
             closes_at=now() + timedelta(days=30),
         )
         async with figures.kept_of(connection, new):

@@ -215,7 +215,7 @@ async def give_pixel(connection: Connection, claimed: Claimed) -> PixelId:
     plan = PixelPlan(
         tracked={claimed.message_id: (PixelId(new_id()), claimed.subscriber_id)},
         untracked=[],
-        begins_at=NOW,
+        handed_over_by=NOW,
         closes_at=CLOSES_AT,
     )
     return (await messages.set_pixels(connection, plan))[claimed.message_id]
@@ -288,7 +288,7 @@ async def test_two_who_change_the_same_mails_in_opposite_order_do_not_wait_for_e
     plan = PixelPlan(
         tracked={one: (PixelId(new_id()), person) for one in reversed(mails)},
         untracked=[],
-        begins_at=NOW,
+        handed_over_by=NOW,
         closes_at=CLOSES_AT,
     )
 

@@ -168,8 +168,8 @@ async def test_an_open_is_judged_by_the_acceptance_of_its_mail(db: Database) -> 
             update(pixels).where(pixels.c.message_id == handed.message_id).values(handed_over_at=NOW)
         )
         at = NOW + timedelta(seconds=20)
-        batch = [fetch(mail.pixel_id, at=at, judgement=FIREFOX) for mail in (sent, unknown, handed)]
-        batch.append(fetch(handed.pixel_id, at=NOW + timedelta(seconds=60), judgement=FIREFOX))
+        batch = [fetch(mail.pixel_id, at=at, judgement=FIREFOX) for mail in (sent, unknown)]
+        batch += [fetch(handed.pixel_id, at=NOW + timedelta(seconds=after), judgement=FIREFOX) for after in (9, 10)]
         await store(connection, batch)
         rows = (await connection.execute(select(opens.c.message_id, opens.c.reason).order_by(opens.c.open_id))).all()
     assert [tuple(row) for row in rows] == [

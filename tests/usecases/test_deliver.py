@@ -12,16 +12,18 @@ from email.policy import default as modern
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 
 from pixel_service.domain.consent import SERVICE, Purpose
 from pixel_service.domain.errors import StorageUnavailable
-from pixel_service.domain.messages import RetryPolicy, SubscriberId
+from pixel_service.domain.messages import PixelId, RetryPolicy, SubscriberId
+from pixel_service.domain.opens import Judgement, Verdict
 from pixel_service.domain.sends import RecipientAsked
-from pixel_service.mail.transport import Deferred, Envelope, Outcome, Rejected
-from pixel_service.storage import messages
+from pixel_service.mail.transport import Accepted, Deferred, Envelope, Outcome, Rejected
+from pixel_service.storage import consent, messages
 from pixel_service.storage.engine import Database
-from pixel_service.storage.schema import messages as table, pixels
+from pixel_service.storage.recording import store
+from pixel_service.storage.schema import messages as table, opens, pixels
 from pixel_service.usecases.content import Content
 from pixel_service.usecases.context import Context
 from pixel_service.usecases.deliver import BATCH, Desk, deliver_batch
@@ -30,8 +32,10 @@ from pixel_service.usecases.withdraw import Source, withdraw
 from tests.access import Clock
 from tests.builders import BLOG, GLASFASER, OPENS, Relay, ask, context, deliver, join, ledger_of
 from tests.conftest import NewDatabase
+from tests.tracked_mail import GMAIL, fetch
 
 LATER = Deferred(450, "450 4.2.0 not now")
+BROWSER = Judgement(Verdict.HUMAN_CLIENT, "browser", "Chrome")
 NEVER = Rejected(550, "550 5.1.1 nobody here")
 HTML = "<p>{{ greeting }}, es gibt Neues.</p>"
 _numbers = itertools.count(1)
@@ -541,9 +545,72 @@ async def test_a_pixel_plan_can_be_made_twice(ctx: Context, db: Database, clock:
         plan = messages.PixelPlan(
             tracked={mail.message_id: (ctx.ids(), mail.subscriber_id)},  # type: ignore[dict-item]
             untracked=[],
-            begins_at=clock(),
+            handed_over_by=clock(),
             closes_at=clock() + timedelta(days=60),
         )
         assert await messages.set_pixels(connection, plan) == {mail.message_id: before.pixel_id}
         after = (await connection.execute(select(pixels))).one()
     assert (after.pixel_id, after.closes_at) == (before.pixel_id, clock() + timedelta(days=60))
+
+
+# --- before the acceptance is recorded --------------------------------------------------------------------------------
+
+
+@dataclass
+class ScannedBefore:
+    """A slow relay whose scanner loads the image while it still has the mail."""
+
+    clock: Clock
+    db: Database
+    judgements: list[Judgement]
+
+    async def send(self, envelope: Envelope) -> Outcome:
+        self.clock.move(timedelta(seconds=31))
+        async with self.db.write() as connection:
+            known = (await connection.execute(select(pixels.c.pixel_id))).scalars().all()
+            batch = [
+                fetch(PixelId(pixel_id), at=self.clock(), judgement=judgement)
+                for pixel_id in known
+                for judgement in self.judgements
+            ]
+            await store(connection, batch)
+        return Accepted("250 taken")
+
+    async def close(self) -> None:
+        return
+
+
+async def test_what_loads_the_image_before_the_relay_has_answered_is_no_person(db: Database, clock: Clock) -> None:
+    """However long the batch takes, within its lease; an image proxy asks only for what was delivered."""
+    ctx = context(db, clock)
+    ctx = replace(ctx, policy=replace(ctx.policy, smtp_connections=1))
+    people = [await reader(ctx, f"p{number}@example.com") for number in range(4)]
+    await send_to(ctx, *(f"p{number}@example.com" for number in range(4)))
+    await deliver(replace(ctx, transport=ScannedBefore(clock, db, [BROWSER, GMAIL])))
+    async with db.read() as connection:
+        found = await connection.execute(select(opens.c.client_family, opens.c.verdict).distinct())
+        assert {tuple(row) for row in found} == {("Chrome", "prefetch"), ("Gmail", "proxy_open")}
+        assert len(people) == (await connection.execute(select(func.count(opens.c.message_id.distinct())))).scalar_one()
+
+
+async def test_evidence_of_a_mail_and_an_open_of_the_same_person_do_not_deadlock(
+    new_postgres: NewDatabase, clock: Clock
+) -> None:
+    """The recorder holds consents and then messages; so does who records what the relay took."""
+    url = new_postgres()
+    db, recorder = Database(url), Database(url)
+    ctx = context(db, clock)
+    await ask(ctx, "anna@example.com", GLASFASER, OPENS)
+    person = await join(ctx, "anna@example.com", BLOG, OPENS)
+    await send_to(ctx, "anna@example.com")
+    async with recorder.write() as connection:
+        await consent.consents_of_all(connection, [person], [OPENS], hold=True)
+        delivering = asyncio.create_task(deliver(ctx))
+        await asyncio.sleep(1)  # until it has the relay's answers and records them
+        (pixel_id,) = (await connection.execute(select(pixels.c.pixel_id))).scalars()
+        stored = await store(connection, [fetch(PixelId(pixel_id), at=clock(), judgement=GMAIL)])
+    assert stored.recorded == 1
+    async with asyncio.timeout(20):
+        await delivering
+    await db.close()
+    await recorder.close()

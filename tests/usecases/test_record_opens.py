@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from pixel_service.domain.errors import StorageUnavailable
 from pixel_service.domain.messages import PixelId
@@ -172,7 +173,7 @@ async def test_whoever_comes_late_to_a_waiting_group_waits_as_long_for_the_commi
 
 async def test_no_answer_comes_before_its_pace_is_over(db: Troubled, mail: TrackedMail, start: Start) -> None:
     """Storing rows takes longer than storing none; the answer does not tell (P1)."""
-    recorder = start(RecorderLimits(deadline=LONG, pace=timedelta(milliseconds=200)))
+    recorder = start(RecorderLimits(deadline=LONG, pace=timedelta(milliseconds=200), longest_pace=LONG))
     loop = asyncio.get_running_loop()
     for one in (later(mail), fetch(PixelId("unknown"), at=NOW)):
         began = loop.time()
@@ -183,7 +184,7 @@ async def test_no_answer_comes_before_its_pace_is_over(db: Troubled, mail: Track
 async def test_an_answer_after_a_slow_commit_comes_at_a_whole_pace(
     db: Troubled, database_url: str, mail: TrackedMail, start: Start
 ) -> None:
-    recorder = start(RecorderLimits(deadline=LONG, pace=timedelta(milliseconds=300)))
+    recorder = start(RecorderLimits(deadline=LONG, pace=timedelta(milliseconds=300), longest_pace=LONG))
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with blocked(database_url, mail):
@@ -196,14 +197,45 @@ async def test_an_answer_after_a_slow_commit_comes_at_a_whole_pace(
 async def test_a_crowd_waits_for_its_first_pace_and_then_for_its_commit_only(
     db: Troubled, database_url: str, mail: TrackedMail, start: Start
 ) -> None:
-    recorder = start(RecorderLimits(deadline=LONG, pace=timedelta(seconds=2), crowd=3))
+    recorder = start(RecorderLimits(deadline=LONG, pace=timedelta(seconds=2), longest_pace=LONG, crowd=3))
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with blocked(database_url, mail):
-        waiting = [asyncio.create_task(recorder.record(later(mail))) for _ in range(3)]
+        others = [fetch(PixelId(name), at=NOW) for name in ("forged", "stranger")]
+        waiting = [asyncio.create_task(recorder.record(one)) for one in (later(mail), *others)]
         await asyncio.sleep(2.1)
     await asyncio.gather(*waiting)
     assert 2.1 < loop.time() - began < 3.9
+
+
+async def test_many_requests_for_one_pixel_are_no_crowd(
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start
+) -> None:
+    """Whoever wants to know whether it lives could make one."""
+    recorder = start(RecorderLimits(deadline=LONG, pace=timedelta(milliseconds=600), longest_pace=LONG, crowd=3))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with blocked(database_url, mail):
+        waiting = [asyncio.create_task(recorder.record(later(mail))) for _ in range(9)]
+        await asyncio.sleep(0.65)
+    await asyncio.gather(*waiting)
+    assert loop.time() - began > 1.19
+
+
+async def test_a_pace_lasts_as_long_as_the_slowest_commit_of_late(
+    db: Troubled, database_url: str, mail: TrackedMail, start: Start
+) -> None:
+    """A commit that stores is a little slower than one that does not, and must not be late alone."""
+    recorder = start(RecorderLimits(deadline=LONG, longest_pace=timedelta(seconds=1), remembered=2))
+    loop = asyncio.get_running_loop()
+    async with blocked(database_url, mail):
+        waiting = asyncio.create_task(recorder.record(later(mail)))
+        await asyncio.sleep(0.5)
+    await waiting
+    for slow in (True, True, False):
+        began = loop.time()
+        await recorder.record(fetch(PixelId("unknown"), at=NOW))
+        assert (loop.time() - began > 0.45) is slow
 
 
 async def test_whoever_comes_after_a_deadline_has_a_deadline_of_their_own(
@@ -223,8 +255,11 @@ async def test_whoever_comes_after_a_deadline_has_a_deadline_of_their_own(
 async def test_a_failed_commit_keeps_its_batch(db: Troubled, mail: TrackedMail, start: Start, error: Exception) -> None:
     recorder = start(RecorderLimits(deadline=LONG, first_retry=timedelta(milliseconds=1)))
     db.before = [error] * 3
-    await recorder.record(later(mail))
+    with capture_logs() as lines:
+        await recorder.record(later(mail))
     assert await stored(db) == 1
+    assert [line["event"] for line in lines] == ["opens not stored yet"] * 3
+    assert not [name for name in (mail.pixel_id, mail.message_id, mail.subscriber_id) if name in repr(lines)]
 
 
 async def test_a_commit_whose_answer_was_lost_is_repeated_without_a_second_row(

@@ -67,8 +67,18 @@ def test_our_own_reverse_proxy_names_who_asked(endpoint: PixelEndpoint, proxy: s
     assert fetched(endpoint, request((proxy, 1), f"{READER}, {CERTAIN}")).network is SCANNER
     assert fetched(endpoint, request((proxy, 1), READER, CERTAIN)).network is SCANNER
     assert fetched(endpoint, request((proxy, 1), f"{CERTAIN}, {READER}")).network is ELSEWHERE
+    for written in (f"{CERTAIN}:5060", f"[::ffff:{CERTAIN}]:5060", f"[::ffff:{CERTAIN}]"):
+        assert fetched(endpoint, request((proxy, 1), written)).network is SCANNER
+    assert fetched(endpoint, request((proxy, 1), f"{READER}:5060")).network is ELSEWHERE
     assert fetched(endpoint, request((proxy, 1), "nonsense")).network is ELSEWHERE
     assert fetched(endpoint, request((proxy, 1))).network is ELSEWHERE
+
+
+def test_where_everybody_is_trusted_visitors_are_not_remembered(endpoint: PixelEndpoint) -> None:
+    endpoint._trusted_proxies = [ip_network("0.0.0.0/0")]
+    for number in range(1000):
+        assert fetched(endpoint, request((f"198.51.{number // 250}.{number % 250}", 1), CERTAIN)).network is SCANNER
+    assert len(endpoint._known_proxies) <= 100
 
 
 @pytest.mark.parametrize("stranger", [READER, "10.1.3.3", "192.168.7.7", "2001:db8::1", "testclient"])

@@ -123,7 +123,7 @@ pixels = Table(
     Column("subscriber_id", ForeignKey("subscribers.subscriber_id"), nullable=False, index=True),
     #: End of the recording window (P8).
     Column("closes_at", Moment, nullable=False),
-    #: When the hand-over of its mail last began; stands in for the acceptance while that is not recorded.
+    #: When its mail was handed over at the latest; stands in for the acceptance while that is not recorded.
     Column("handed_over_at", Moment),
 )
 

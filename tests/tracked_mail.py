@@ -16,6 +16,8 @@ from pixel_service.storage.opens import Erased, erase_opens
 from pixel_service.storage.schema import campaigns, consents, messages, pixels, subscribers
 
 NOW = datetime(2026, 11, 3, 9, 0, 0, 123456, tzinfo=UTC)
+#: Before all campaigns: they are whole.
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 BLOG = Purpose("newsletter:blog")
 GMAIL = Judgement(Verdict.PROXY_OPEN, "gmail", "Gmail")
 _numbers = itertools.count(1)

@@ -77,7 +77,7 @@ def _edition(campaign: Campaign, figures: Figures, opened: int) -> Edition:
         first_sent_at=campaign.first_sent_at or campaign.created_at,
         tracked=figures.tracked,
         opened=opened,
-        floor=rate(opened, figures.tracked),
+        floor=rate(opened, figures.tracked) if campaign.is_whole else None,
     )
 
 

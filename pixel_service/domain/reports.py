@@ -48,8 +48,10 @@ class Campaign:
     purpose: Purpose
     tags: tuple[str, ...]
     created_at: datetime
-    #: When the relay accepted the first message.
+    #: When the relay accepted the first message that is left.
     first_sent_at: datetime | None
+    #: Nothing of it went by its age yet. Afterwards nobody knows of how many what is left is a share.
+    is_whole: bool
 
     @property
     def start(self) -> int:
@@ -134,7 +136,7 @@ class CampaignReport(Campaign):
     unknown: int
     machine_only: int
     silent: int
-    #: Surely loaded by people: human / tracked. None below `SMALLEST_BASE`, like the next two.
+    #: Surely loaded by people: human / tracked. None below `SMALLEST_BASE` and when it is not whole, like the next two.
     floor: Rate | None
     #: As if those whom Apple hides were like all others: human / (tracked - hidden), after SparkPost.
     estimate: Rate | None
@@ -202,9 +204,9 @@ def report(campaign: Campaign, figures: Figures) -> CampaignReport:
         unknown=figures.standings.get(Standing.UNKNOWN, 0),
         machine_only=figures.standings.get(Standing.MACHINE, 0),
         silent=tracked - sum(figures.standings.values()),
-        floor=rate(human, tracked),
-        estimate=rate(human, figures.knowable),
-        ceiling=rate(human + hidden, tracked),
+        floor=rate(human, tracked) if campaign.is_whole else None,
+        estimate=rate(human, figures.knowable) if campaign.is_whole else None,
+        ceiling=rate(human + hidden, tracked) if campaign.is_whole else None,
         timeline=timeline(start, figures.hours),
         delays=time_to_open(figures.delays),
         median_delay=median_delay(figures.delays),
@@ -224,6 +226,6 @@ def summary(campaign: Campaign, figures: Figures) -> Summary:
         tracked=figures.tracked,
         unique_opens=figures.human,
         unique_machine_opens=figures.unique.get(Group.MACHINE, 0),
-        floor=rate(figures.human, figures.tracked),
-        estimate=rate(figures.human, figures.knowable),
+        floor=rate(figures.human, figures.tracked) if campaign.is_whole else None,
+        estimate=rate(figures.human, figures.knowable) if campaign.is_whole else None,
     )

@@ -50,6 +50,10 @@ class Periods:
     #: Where years begin.
     timezone: str = "Europe/Berlin"
 
+    def whole_since(self, now: datetime) -> datetime:
+        """A campaign made later has lost nothing to its age: mails and opens that go one after the other distort every share."""
+        return now - min(self.opens, self.delivery)
+
 
 def due_before(kind: Kept, periods: Periods, now: datetime) -> datetime:
     """What ended, or was last used, at or before this moment is due. Aware UTC in and out."""

@@ -48,12 +48,14 @@ _figure = campaign_figures.c
 _NEWEST_FIRST = (campaigns.c.created_at.desc(), campaigns.c.campaign_id.desc())
 
 
-async def campaign_report(connection: Connection, campaign_id: CampaignId) -> CampaignReport | None:
-    """None when there is no such campaign."""
+async def campaign_report(
+    connection: Connection, campaign_id: CampaignId, *, whole_since: datetime
+) -> CampaignReport | None:
+    """None when there is no such campaign. `whole_since` is `Periods.whole_since`, here and below."""
     row = (await connection.execute(_CAMPAIGNS.where(campaigns.c.campaign_id == campaign_id))).first()
     if row is None:
         return None
-    campaign = _campaign(row)
+    campaign = _campaign(row, whole_since)
     hour = _as_shown(campaign.start)
     found = await _figures(connection, [campaign_id], tuple(Kind), hour=hour)
     return report(campaign, figures_in(found.get(campaign_id, {})))
@@ -67,51 +69,60 @@ def _as_shown(start: int) -> ColumnElement[int]:
     return case((each, _figure.hour), else_=third_day + (_figure.hour - third_day) // 24 * 24 + 23)
 
 
-async def list_campaigns(connection: Connection, *, limit: int = 50, before: CampaignId | None = None) -> list[Summary]:
+async def list_campaigns(
+    connection: Connection, *, whole_since: datetime, limit: int = 50, before: CampaignId | None = None
+) -> list[Summary]:
     """Newest first; `before` is the last campaign of the page before."""
     page = _CAMPAIGNS.order_by(*_NEWEST_FIRST).limit(limit)
     if before is not None:
         last = select(campaigns.c.created_at, campaigns.c.campaign_id).where(campaigns.c.campaign_id == before)
         page = page.where(tuple_(campaigns.c.created_at, campaigns.c.campaign_id) < last.scalar_subquery())
-    found = await _read(connection, page, (Kind.MESSAGE, Kind.STANDING, Kind.UNIQUE))
+    found = await _read(connection, page, (Kind.MESSAGE, Kind.STANDING, Kind.UNIQUE), whole_since)
     return [summary(campaign, figures) for campaign, figures in found]
 
 
-async def comparison(connection: Connection, campaign_id: CampaignId, *, now: datetime) -> Comparison | None:
-    """With the campaigns of its purpose that were sent last before it. None when there is no such campaign."""
-    found = await _read(connection, _CAMPAIGNS.where(campaigns.c.campaign_id == campaign_id), [Kind.MESSAGE])
+async def comparison(
+    connection: Connection, campaign_id: CampaignId, *, now: datetime, whole_since: datetime
+) -> Comparison | None:
+    """With the whole campaigns of its purpose that were sent last before it. None when there is no such campaign."""
+    asked = _CAMPAIGNS.where(campaigns.c.campaign_id == campaign_id)
+    found = await _read(connection, asked, [Kind.MESSAGE], whole_since)
     if not found:
         return None
     this, _ = found[0]
     age = this.age_at(now)
-    page = _sent_before(this.purpose, this.first_sent_at or this.created_at, MOST_EARLIER)
-    earlier = await _read(connection, page, [Kind.MESSAGE])
+    page = _sent_before(this.purpose, this.first_sent_at or this.created_at, MOST_EARLIER, whole_since)
+    earlier = await _read(connection, page, [Kind.MESSAGE], whole_since)
     opened = await _opened_by(connection, {one.campaign_id: one.start + age for one, _ in (*found, *earlier)})
     return compare(found[0], earlier, opened=opened, age_hours=age)
 
 
-async def effects_of_tags(connection: Connection, purpose: Purpose, *, now: datetime) -> tuple[TagEffect, ...]:
-    """Over the newest campaigns of a purpose whose opens are in."""
-    page = _sent_before(purpose, now - SETTLED_AFTER, MOST_TAGGED)
-    return tag_effects(await _read(connection, page, (Kind.MESSAGE, Kind.STANDING)))
+async def effects_of_tags(
+    connection: Connection, purpose: Purpose, *, now: datetime, whole_since: datetime
+) -> tuple[TagEffect, ...]:
+    """Over the newest whole campaigns of a purpose whose opens are in."""
+    page = _sent_before(purpose, now - SETTLED_AFTER, MOST_TAGGED, whole_since)
+    return tag_effects(await _read(connection, page, (Kind.MESSAGE, Kind.STANDING), whole_since))
 
 
-def _sent_before(purpose: Purpose, moment: datetime, most: int) -> Select[Any]:
+def _sent_before(purpose: Purpose, moment: datetime, most: int, whole_since: datetime) -> Select[Any]:
     return (
-        _CAMPAIGNS.where(campaigns.c.purpose == purpose, _first_sent < moment)
+        _CAMPAIGNS.where(campaigns.c.purpose == purpose, campaigns.c.created_at > whole_since, _first_sent < moment)
         .order_by(_first_sent.desc(), campaigns.c.campaign_id)
         .limit(most)
     )
 
 
-async def _read(connection: Connection, page: Select[Any], kinds: Iterable[Kind]) -> list[Counted]:
+async def _read(
+    connection: Connection, page: Select[Any], kinds: Iterable[Kind], whole_since: datetime
+) -> list[Counted]:
     """The campaigns of the page, in its order, each with its figures of these kinds."""
-    found = [_campaign(row) for row in await connection.execute(page)]
+    found = [_campaign(row, whole_since) for row in await connection.execute(page)]
     by_campaign = await _figures(connection, [one.campaign_id for one in found], kinds)
     return [(one, figures_in(by_campaign.get(one.campaign_id, {}))) for one in found]
 
 
-def _campaign(row: Row[*tuple[Any, ...]]) -> Campaign:
+def _campaign(row: Row[*tuple[Any, ...]], whole_since: datetime) -> Campaign:
     return Campaign(
         campaign_id=CampaignId(row.campaign_id),
         name=row.name,
@@ -119,6 +130,7 @@ def _campaign(row: Row[*tuple[Any, ...]]) -> Campaign:
         tags=tuple(row.tags),
         created_at=row.created_at,
         first_sent_at=row.first_sent_at,
+        is_whole=row.created_at > whole_since,
     )
 
 

@@ -24,6 +24,7 @@ def mailing(number: int, *, human: int = 0, tracked: int = 100, tags: str = "") 
         tags=tuple(tags.split()),
         created_at=at,
         first_sent_at=at,
+        is_whole=True,
     )
     figures = Figures(messages={Tracking.TRACKED: tracked}, standings={Standing.HUMAN: human, Standing.MPP: 20})
     return campaign, figures

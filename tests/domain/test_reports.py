@@ -21,6 +21,7 @@ CAMPAIGN = Campaign(
     tags=("fibre",),
     created_at=SENT - timedelta(days=1),
     first_sent_at=SENT,
+    is_whole=True,
 )
 HOUR = hour_of(SENT)
 FIGURES = Figures(

@@ -12,6 +12,13 @@ TINY = timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(
+    "periods", [Periods(opens=timedelta(days=90)), Periods(delivery=timedelta(days=90))], ids=["opens", "mails"]
+)
+def test_a_campaign_is_whole_until_the_shorter_of_its_periods_is_over(periods: Periods) -> None:
+    assert periods.whole_since(NOW) == NOW - timedelta(days=90)
+
+
+@pytest.mark.parametrize(
     "kind, days",
     [
         (Kept.PIXELS, 0),

@@ -185,6 +185,7 @@ CAMPAIGN = Campaign(
     tags=(),
     created_at=SENT,
     first_sent_at=SENT,
+    is_whole=True,
 )
 
 

@@ -33,22 +33,22 @@ from tests.opened_mail import (
     add_to,
     count_anew,
 )
-from tests.tracked_mail import BLOG, NOW, add_campaign, new_id, withdraw_tracking
+from tests.tracked_mail import BLOG, LONG_AGO, NOW, add_campaign, new_id, withdraw_tracking
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = NOW.replace(minute=0, second=0, microsecond=0)
 
 
 async def report_of(connection: Connection, campaign: CampaignId) -> CampaignReport:
-    report = await campaign_report(connection, campaign)
+    report = await campaign_report(connection, campaign, whole_since=LONG_AGO)
     assert report is not None
     return report
 
 
 async def test_there_is_no_report_of_an_unknown_campaign(db: Database) -> None:
     async with db.snapshot() as connection:
-        assert await campaign_report(connection, CampaignId(new_id())) is None
-        assert await comparison(connection, CampaignId(new_id()), now=NOW) is None
+        assert await campaign_report(connection, CampaignId(new_id()), whole_since=LONG_AGO) is None
+        assert await comparison(connection, CampaignId(new_id()), now=NOW, whole_since=LONG_AGO) is None
 
 
 async def test_a_campaign_without_mails_reports_nothing(db: Database) -> None:
@@ -214,13 +214,13 @@ async def test_every_figure_equals_the_sum_of_the_rows(db: Database) -> None:
 async def test_campaigns_are_listed_newest_first_in_pages(db: Database) -> None:
     async with db.write() as connection:
         made = [await add_campaign(connection, f"Campaign {n}", at=NOW + n // 2 * HOUR) for n in range(5)]
-        listed = await list_campaigns(connection, limit=10)
+        listed = await list_campaigns(connection, whole_since=LONG_AGO, limit=10)
         newest_first = [summary.campaign_id for summary in listed]
         assert [summary.created_at - NOW for summary in listed] == [2 * HOUR, HOUR, HOUR, 0 * HOUR, 0 * HOUR]
         assert set(newest_first) == set(made)
         pages: list[CampaignId] = []
         before = None
-        while page := await list_campaigns(connection, limit=2, before=before):
+        while page := await list_campaigns(connection, whole_since=LONG_AGO, limit=2, before=before):
             pages += [summary.campaign_id for summary in page]
             before = pages[-1]
     assert pages == newest_first
@@ -234,7 +234,7 @@ async def test_the_list_shows_what_the_report_shows(db: Database) -> None:
         await add_to(connection, campaign, tracking=Tracking.NONE, sent_at=NOW - HOUR)
         await add_campaign(connection, "Empty", at=NOW - HOUR)
         await count_anew(connection)
-        summary, empty = await list_campaigns(connection)
+        summary, empty = await list_campaigns(connection, whole_since=LONG_AGO)
         report = await report_of(connection, campaign)
     assert (summary.sent, summary.tracked, summary.unique_opens, summary.unique_machine_opens) == (32, 31, 1, 30)
     assert (summary.sent, summary.tracked) == (report.sent, report.tracked)
@@ -266,7 +266,7 @@ async def test_a_campaign_stands_beside_those_of_its_purpose_that_were_sent_befo
         await add_many(connection, campaign, 3, OUTLOOK)
         await count_anew(connection)
     async with db.snapshot() as connection:
-        found = await comparison(connection, campaign, now=NOW + 2 * HOUR)
+        found = await comparison(connection, campaign, now=NOW + 2 * HOUR, whole_since=LONG_AGO)
     assert found is not None
     assert [(one.name, one.opened, one.tracked) for one in found.editions] == [
         ("Before", 9, 30),
@@ -283,7 +283,7 @@ async def test_only_the_newest_earlier_campaigns_are_compared(db: Database) -> N
         campaign = await add_campaign(connection, "This")
         await add_to(connection, campaign)
         await count_anew(connection)
-        found = await comparison(connection, campaign, now=NOW + 2 * HOUR)
+        found = await comparison(connection, campaign, now=NOW + 2 * HOUR, whole_since=LONG_AGO)
     assert found is not None
     assert [one.name for one in found.editions] == [
         *(f"-{number}" for number in range(MOST_EARLIER - 1, -1, -1)),
@@ -291,9 +291,44 @@ async def test_only_the_newest_earlier_campaigns_are_compared(db: Database) -> N
     ]
 
 
+async def test_a_campaign_whose_period_is_over_has_no_shares_and_is_compared_with_nothing(db: Database) -> None:
+    """Retention takes unopened mails first: of what is left, all are opened."""
+    async with db.write() as connection:
+        await add_edition(connection, "Old", sent_at=NOW - 100 * DAY, opened=10, tracked=40)
+        new = await add_campaign(connection, "New")
+        await add_many(connection, new, 40, OUTLOOK)
+        await connection.execute(update(campaigns).values(tags=["fibre"]))
+        await count_anew(connection)
+    for whole_since, editions, shares in ((NOW - 101 * DAY, ["Old", "New"], 2), (NOW - 99 * DAY, ["New"], 1)):
+        async with db.snapshot() as connection:
+            listed = await list_campaigns(connection, whole_since=whole_since)
+            told = [await campaign_report(connection, one.campaign_id, whole_since=whole_since) for one in listed]
+            compared = await comparison(connection, new, now=NOW + 2 * HOUR, whole_since=whole_since)
+            effects = await effects_of_tags(connection, BLOG, now=NOW, whole_since=whole_since)
+        assert [one.floor is not None for one in listed] == [True, shares == 2]
+        for rate in ("floor", "ceiling"):
+            assert [getattr(one, rate) is not None for one in told] == [True, shares == 2]
+        assert told[0] is not None
+        assert (listed[0].estimate, told[0].estimate) != (None, None)
+        assert [one.is_whole for one in told if one] == [True, shares == 2]
+        assert compared is not None
+        assert [one.name for one in compared.editions] == editions
+        assert len(effects) == shares - 1
+
+
+async def test_an_old_campaign_is_told_no_share_beside_others_either(db: Database) -> None:
+    async with db.write() as connection:
+        old = await add_campaign(connection, "Old")
+        await add_many(connection, old, 40, OUTLOOK)
+        await count_anew(connection)
+        found = await comparison(connection, old, now=NOW + 2 * HOUR, whole_since=NOW)
+    assert found is not None
+    assert [one.floor for one in found.editions] == [None]
+
+
 async def test_a_campaign_that_was_not_sent_has_nothing_to_compare(db: Database) -> None:
     async with db.write() as connection:
-        found = await comparison(connection, await add_campaign(connection), now=NOW + DAY)
+        found = await comparison(connection, await add_campaign(connection), now=NOW + DAY, whole_since=LONG_AGO)
     assert found is not None
     assert found.editions == ()
 
@@ -306,7 +341,7 @@ async def test_topics_count_campaigns_whose_opens_are_in(db: Database) -> None:
         for name in ("Tagged", "Young"):
             await connection.execute(update(campaigns).where(campaigns.c.name == name).values(tags=["fibre"]))
         await count_anew(connection)
-        (effect,) = await effects_of_tags(connection, BLOG, now=NOW)
+        (effect,) = await effects_of_tags(connection, BLOG, now=NOW, whole_since=LONG_AGO)
     assert (effect.tag, effect.campaigns_with, effect.campaigns_without) == ("fibre", 1, 1)
     # All but the people who loaded images are hidden by Apple: too few are left to say anything.
     assert (effect.estimate_with, effect.estimate_without) == (None, None)
@@ -353,7 +388,7 @@ async def test_reports_read_figures_and_no_rows(db: Database) -> None:
     "query, index",
     [
         (reports._CAMPAIGNS.where(campaigns.c.campaign_id == "x"), "ix_messages_campaign_id_sent_at"),
-        (reports._sent_before(BLOG, NOW, 20), "ix_messages_campaign_id_sent_at"),
+        (reports._sent_before(BLOG, NOW, 20, LONG_AGO), "ix_messages_campaign_id_sent_at"),
         (
             select(campaign_figures).where(campaign_figures.c.campaign_id.in_(["x"])),
             "SEARCH campaign_figures USING",

@@ -88,6 +88,7 @@ EDITION: Values = {**SHARE, "name": "Blog Oktober", "sent_on": MOMENT, "href": "
 CAMPAIGN: Values = {
     "name": "Blog November",
     "tags": ["glasfaser"],
+    "whole": True,
     "young": True,
     "figures": [{"label": "Versendet", "value": "12.480", "hint": "an bestätigte Adressen"}],
     "rates": {"end": "50 %", "rows": [SHARE, {**SHARE, "value": "--", "range": "", "span": None}]},
@@ -116,6 +117,7 @@ CAMPAIGN: Values = {
 UNSEEN: Values = {
     **CAMPAIGN,
     "tags": [],
+    "whole": False,
     "young": False,
     "timeline": [],
     "delays": [],

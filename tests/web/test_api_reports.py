@@ -86,6 +86,7 @@ async def test_a_report_is_numbers_and_moments(ctx: Context, reader: AsyncClient
         "tags": [],
         "created_at": "2026-11-03T09:00:00Z",
         "first_sent_at": "2026-11-03T09:00:00Z",
+        "is_whole": True,
         "as_of": "2026-11-11T09:00:00Z",
         "is_young": False,
         "sent": 4,
@@ -201,7 +202,7 @@ async def test_campaigns_are_listed_in_pages(ctx: Context, reader: AsyncClient) 
     assert [one["name"] for one in rest["campaigns"]] == ["Campaign 0"]
     assert rest["next_before"] is None
     assert rest["campaigns"][0].keys() == {
-        *("campaign_id", "name", "purpose", "tags", "created_at", "first_sent_at", "sent", "tracked"),
+        *("campaign_id", "name", "purpose", "tags", "created_at", "first_sent_at", "is_whole", "sent", "tracked"),
         *("unique_opens", "unique_machine_opens", "floor", "estimate"),
     }
 

@@ -182,6 +182,20 @@ async def test_a_young_campaign_says_that_its_numbers_still_rise(
     assert "97% of all opens" not in await text_of(colleague, f"/console/campaigns/{draft}?lang=en")
 
 
+async def test_a_campaign_whose_period_is_over_says_so_and_shows_no_shares(
+    ctx: Context, colleague: AsyncClient
+) -> None:
+    async with ctx.db.write() as connection:
+        campaign_id = await add_mailing(connection, tracked=40, opened=40)
+        await add_campaign(connection, "Gone")
+        await connection.execute(update(campaigns).values(created_at=NOW - timedelta(days=300)))
+    shown = await text_of(colleague, f"/console/campaigns/{campaign_id}?lang=en")
+    assert "The period of storage of this mailing is over" in shown
+    assert "Share: -- (parts of it are no longer stored)" in shown
+    assert "At least People’s mail programs loaded the images. --" in shown
+    assert "Gone No longer stored 0 0 0 -- 0" in await text_of(colleague, "/console/?lang=en")
+
+
 @pytest.mark.parametrize(
     "number, said",
     [

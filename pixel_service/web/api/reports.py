@@ -7,7 +7,7 @@ explained, but for `lasts_seconds`.
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -40,8 +40,10 @@ async def index(request: Request) -> Response:
     query = read_query(request, ("limit", "before"))
     limit = number_of(query, "limit", default=_USUAL, most=_MOST)
     before = CampaignId(read_id(query["before"], "campaign")) if "before" in query else None
-    async with context_of(request).db.snapshot() as connection:
-        found = await reports.list_campaigns(connection, limit=limit, before=before)
+    ctx = context_of(request)
+    whole_since = ctx.policy.keep.whole_since(ctx.clock())
+    async with ctx.db.snapshot() as connection:
+        found = await reports.list_campaigns(connection, whole_since=whole_since, limit=limit, before=before)
     following = found[-1].campaign_id if len(found) == limit else None
     return JSONResponse({"campaigns": [_plain(asdict(one)) for one in found], "next_before": following})
 
@@ -53,7 +55,7 @@ async def show(request: Request) -> Response:
     ctx, campaign_id = context_of(request), _campaign_id(request)
     now = ctx.clock()
     async with ctx.db.snapshot() as connection:
-        report = await reports.campaign_report(connection, campaign_id)
+        report = await reports.campaign_report(connection, campaign_id, whole_since=ctx.policy.keep.whole_since(now))
     if report is None:
         raise NotFound("campaign")
     return JSONResponse(_told(report, now, ctx.policy.timezone))
@@ -64,8 +66,9 @@ async def compare(request: Request) -> Response:
     """GET /v1/campaigns/{campaign_id}/comparison: with earlier ones of its purpose, at its present age."""
     read_query(request)
     ctx, campaign_id = context_of(request), _campaign_id(request)
+    now = ctx.clock()
     async with ctx.db.snapshot() as connection:
-        found = await reports.comparison(connection, campaign_id, now=ctx.clock())
+        found = await reports.comparison(connection, campaign_id, now=now, whole_since=ctx.policy.keep.whole_since(now))
     if found is None:
         raise NotFound("campaign")
     return JSONResponse({"campaign_id": campaign_id, **_plain(asdict(found))})
@@ -79,8 +82,11 @@ async def topics(request: Request) -> Response:
     if not _PURPOSE.fullmatch(purpose):
         raise InvalidInput("purpose", "is required, such as newsletter:blog")
     ctx = context_of(request)
+    now = ctx.clock()
     async with ctx.db.snapshot() as connection:
-        found = await reports.effects_of_tags(connection, Purpose(purpose), now=ctx.clock())
+        found = await reports.effects_of_tags(
+            connection, Purpose(purpose), now=now, whole_since=ctx.policy.keep.whole_since(now)
+        )
     told = [_plain(asdict(one)) for one in found]
     return JSONResponse({"purpose": purpose, "most_campaigns": MOST_TAGGED, "tags": told})
 
@@ -109,7 +115,7 @@ def _campaign_id(request: Request) -> CampaignId:
 
 
 def _told(report: CampaignReport, now: datetime, timezone: str) -> Mapping[str, object]:
-    told = asdict(report)
+    told = asdict(replace(report, opens_by_hour=()))  # thousands of pairs, not worth a copy
     del told["opens_by_hour"]
     cells = best_hours(report.opens_by_hour, now=now, zone=ZoneInfo(timezone))
     return _plain(told) | {

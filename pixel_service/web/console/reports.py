@@ -9,8 +9,8 @@ from starlette.responses import Response
 from pixel_service.domain.comparison import Comparison
 from pixel_service.domain.errors import NotFound
 from pixel_service.domain.messages import CampaignId
-from pixel_service.domain.rates import SMALLEST_BASE, Rate
-from pixel_service.domain.reports import CampaignReport, Summary
+from pixel_service.domain.rates import SMALLEST_BASE
+from pixel_service.domain.reports import Campaign, CampaignReport, Summary
 from pixel_service.domain.timing import Point, best_hours, is_young
 from pixel_service.storage import reports
 from pixel_service.web.api.models import read_id
@@ -29,8 +29,9 @@ _NEWEST = 100
 async def list_campaigns(request: Request) -> Response:
     """GET /console/"""
     ctx, language = context_of(request), language_of(request)
+    whole_since = ctx.policy.keep.whole_since(ctx.clock())
     async with ctx.db.snapshot() as connection:
-        found = await reports.list_campaigns(connection, limit=_NEWEST)
+        found = await reports.list_campaigns(connection, whole_since=whole_since, limit=_NEWEST)
     writer = Writer(request=request, language=language)
     campaigns = [_line(writer, one) for one in found]
     return show(request, "console/campaigns", language=language, campaigns=campaigns)
@@ -41,9 +42,10 @@ async def show_campaign(request: Request) -> Response:
     """GET /console/campaigns/{campaign_id}"""
     ctx, language = context_of(request), language_of(request)
     campaign_id, now = CampaignId(read_id(request.path_params["campaign_id"], "campaign")), ctx.clock()
+    whole_since = ctx.policy.keep.whole_since(now)
     async with ctx.db.snapshot() as connection:
-        report = await reports.campaign_report(connection, campaign_id)
-        compared = await reports.comparison(connection, campaign_id, now=now)
+        report = await reports.campaign_report(connection, campaign_id, whole_since=whole_since)
+        compared = await reports.comparison(connection, campaign_id, now=now, whole_since=whole_since)
     if report is None:
         raise NotFound("campaign")
     writer = Writer(request=request, language=language)
@@ -58,6 +60,7 @@ def _page(report: CampaignReport, compared: Comparison | None, writer: Writer, n
         language=writer.language,
         name=report.name,
         tags=report.tags,
+        whole=report.is_whole,
         young=report.sent > 0 and is_young(report.first_sent_at, now),
         figures=_figures(report, writer),
         rates=words.rates(report, writer),
@@ -78,11 +81,10 @@ def _page(report: CampaignReport, compared: Comparison | None, writer: Writer, n
 
 
 def _line(writer: Writer, one: Summary) -> Mapping[str, object]:
-    sent_at = one.first_sent_at
     return {
         "href": href(writer.request, f"/console/campaigns/{one.campaign_id}", writer.language),
         "name": one.name,
-        "sent_at": writer.moment(sent_at) if sent_at else writer.text("Not sent yet"),
+        "sent_at": _sent(one, writer),
         "sent": one.sent,
         "tracked": one.tracked,
         "unique": one.unique_opens,
@@ -93,13 +95,16 @@ def _line(writer: Writer, one: Summary) -> Mapping[str, object]:
 
 def _figures(report: CampaignReport, writer: Writer) -> list[Mapping[str, str]]:
     text, number = writer.text, writer.number
-    sent_at = report.first_sent_at
-    since = text("since %(moment)s", moment=writer.moment(sent_at)) if sent_at else text("Not sent yet")
+    since = (
+        text("since %(moment)s", moment=writer.moment(report.first_sent_at))
+        if report.first_sent_at
+        else _sent(report, writer)
+    )
     unclear, machine = number(report.total_unknown_opens), number(report.total_machine_opens)
     figures = (
         ("Sent", report.sent, since),
         ("With consent", report.tracked, text("%(share)s of the mails sent", share=writer.share(report.coverage))),
-        ("Recipients who loaded images", report.unique_opens, _rate(report.floor, writer)),
+        ("Recipients who loaded images", report.unique_opens, _rate(report, writer)),
         (
             "Images loaded",
             report.total_opens,
@@ -114,7 +119,16 @@ def _figures(report: CampaignReport, writer: Writer) -> list[Mapping[str, str]]:
     return [{"label": text(label), "value": number(count), "hint": hint} for label, count, hint in figures]
 
 
-def _rate(rate: Rate | None, writer: Writer) -> str:
+def _sent(campaign: Campaign, writer: Writer) -> str:
+    if campaign.first_sent_at is not None:
+        return writer.moment(campaign.first_sent_at)
+    return writer.text("Not sent yet" if campaign.is_whole else "No longer stored")
+
+
+def _rate(report: CampaignReport, writer: Writer) -> str:
+    rate = report.floor
+    if not report.is_whole:
+        return writer.text("Share: -- (parts of it are no longer stored)")
     if rate is None:
         return writer.text("Share: -- (it needs at least %(base)s mails with consent)", base=str(SMALLEST_BASE))
     values = {"share": writer.share(rate.value), "low": writer.share(rate.low), "high": writer.share(rate.high)}

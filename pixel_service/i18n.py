@@ -8,6 +8,7 @@ An entry that is missing, empty or marked fuzzy shows its English source text: a
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -88,6 +89,8 @@ def format_day(at: datetime, language: str, timezone: ZoneInfo) -> str:
     return format_date(at.astimezone(timezone), "long", locale=_regional(language))
 
 
+#: A report has hundreds, the same ones again and again.
+@lru_cache(maxsize=10_000)
 def format_number(number: float, language: str) -> str:
     """A number with the separators of the language, at most three decimals: 12.345,6 or 12,345.6."""
     return format_decimal(number, locale=_regional(language))
@@ -98,6 +101,7 @@ def decimal_mark(language: str) -> str:
     return str(_regional(language).number_symbols["latn"]["decimal"])
 
 
+@lru_cache(maxsize=100)
 def _regional(language: str) -> Locale:
     try:
         return Locale.parse(REGIONAL.get(language, language))

@@ -4,7 +4,7 @@ Figures are kept by full hours since 1970 in UTC ("hour" below): finer ones woul
 mailing therefore counts from the beginning of the hour of its first acceptance.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -70,9 +70,9 @@ def is_young(first_sent_at: datetime | None, now: datetime) -> bool:
 
 def timeline(start: int, counts: Iterable[tuple[int, Group, int]]) -> tuple[Point, ...]:
     """`counts` are an hour, a group, and how many; what came before the hour `start` is put at it."""
-    points: dict[int, Counter[Group]] = {}
+    points: defaultdict[int, Counter[Group]] = defaultdict(Counter)
     for hour, group, count in counts:
-        points.setdefault(_point_of(hour - start), Counter())[group] += count
+        points[_point_of(hour - start)][group] += count
     return tuple(_point(index, start, points.get(index, Counter())) for index in range(max(points, default=-1) + 1))
 
 

@@ -46,6 +46,8 @@ def main() -> None:
     asked = parser.parse_args()
     with _databases() as urls, ProcessPoolExecutor(len(urls), multiprocessing.get_context("spawn")) as pool:
         chosen = {name: url for name, url in urls.items() if asked.only in {None, name}}
+        if not chosen:
+            sys.exit(postgres.INSTALL)
         each = asked.interleavings // len(chosen)
         # At once: neither keeps two processors busy by itself.
         proofs = [pool.submit(_prove_at_length, name, url, asked.seed, each) for name, url in chosen.items()]

@@ -92,6 +92,9 @@ class Person:
         for pixel in pixels(mail):
             answer = await self.client.get(pixel, headers={"User-Agent": user_agent})
             assert (answer.status_code, len(answer.content)) == (200, 43)
+            if answer.elapsed.total_seconds() > 0.2:
+                # Perhaps the answer at the deadline of a machine that does more than it can: its commit follows.
+                await asyncio.sleep(2)
 
     async def join(self, *ticks: str, offer: str = "/newsletter/blog") -> int:
         """Sign up and confirm; returns how many mails they have by then."""

@@ -30,7 +30,7 @@ from tests.receipts import (
 )
 from tests.scale import FULL, scaled
 
-HISTORIES = scaled(1000, quick=200)
+HISTORIES = scaled(1000, quick=100)
 
 
 def record_of(history: History) -> ConsentRecord:

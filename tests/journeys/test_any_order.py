@@ -270,9 +270,9 @@ def run(new_database: NewDatabase, *, examples: int) -> None:
 
 @pytest.mark.slow
 def test_the_promises_hold_in_any_order(new_sqlite: NewDatabase) -> None:
-    run(new_sqlite, examples=scaled(200, quick=25))
+    run(new_sqlite, examples=scaled(200, quick=15))
 
 
 @pytest.mark.slow
 def test_the_promises_hold_in_any_order_on_postgresql(new_postgres: NewDatabase) -> None:
-    run(new_postgres, examples=scaled(50, quick=3))
+    run(new_postgres, examples=scaled(50, quick=2))

@@ -299,4 +299,4 @@ def test_every_right_holds_in_any_order(new_sqlite: NewDatabase) -> None:
 
 @pytest.mark.slow
 def test_every_right_holds_in_any_order_on_postgresql(new_postgres: NewDatabase) -> None:
-    run(new_postgres, examples=scaled(20, quick=2))
+    run(new_postgres, examples=scaled(20, quick=1))

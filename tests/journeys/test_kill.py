@@ -18,8 +18,8 @@ from tests.journeys.service import environment, free_port, process, serving, unt
 from tests.scale import scaled
 from tests.smtp_server import SmtpServer
 
-ROUNDS = scaled(100, quick=4)
-PEOPLE = scaled(300, quick=120)
+ROUNDS = scaled(100, quick=2)
+PEOPLE = scaled(300, quick=60)
 #: Seconds. An answer that took longer may be the one given at the deadline, before the commit.
 WITH_ITS_COMMIT = 0.2
 

@@ -18,7 +18,7 @@ from tests.journeys.service import environment, free_port, process, serving
 from tests.scale import scaled
 from tests.smtp_server import SmtpServer
 
-PEOPLE = scaled(400, quick=120)
+PEOPLE = scaled(400, quick=60)
 
 
 @pytest.mark.slow

@@ -244,9 +244,7 @@ steps = st.lists(
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=scaled(200, quick=12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=scaled(200, quick=8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 def test_in_any_order_the_figures_say_what_the_rows_say(database_url: str, steps: list[Opened | Told]) -> None:
     async def run() -> None:

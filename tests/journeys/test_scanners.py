@@ -14,8 +14,8 @@ from tests.journeys.service import Process, serving
 from tests.scale import scaled
 from tests.smtp_server import SmtpServer
 
-TIMES = scaled(100, quick=20)
-AT_ONCE = 20
+TIMES = scaled(100, quick=10)
+AT_ONCE = 10
 Dump = dict[str, list[tuple[object, ...]]]
 
 

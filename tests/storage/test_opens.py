@@ -18,7 +18,7 @@ from pixel_service.domain.opens import Judgement, Verdict
 from pixel_service.domain.settling import RULES_VERSION
 from pixel_service.storage import figures_check
 from pixel_service.storage.engine import Connection, Database
-from pixel_service.storage.opens import Erased, delete_opens, erase_opens, put_back, set_aside
+from pixel_service.storage.opens import Erased, delete_opens, erase_opens, purge, put_back, set_aside
 from pixel_service.storage.recording import Stored, store
 from pixel_service.storage.schema import campaign_figures, consents, message_opens, messages, opens, pixels
 from tests.figures import differences
@@ -453,3 +453,16 @@ async def _plan(connection: Connection, statement: str) -> Sequence[Any]:
     if not statement.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
         return []
     return (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")).all()
+
+
+async def test_opens_that_were_set_aside_since_retention_chose_them_stay(db: Database) -> None:
+    """Their person has just restricted the use of their data (GDPR Art. 18)."""
+    async with db.write() as connection:
+        people = [await add_person(connection) for _ in range(2)]
+        mails = [await add_mail(connection, one) for one in people]
+        await store(connection, [fetch(mail.pixel_id) for mail in mails])
+        chosen = (await connection.execute(select(opens.c.open_id))).scalars().all()
+        await set_aside(connection, people[0])
+        await purge(connection, chosen)
+        left = (await connection.execute(select(opens.c.message_id))).scalars().all()
+    assert left == [mails[0].message_id]

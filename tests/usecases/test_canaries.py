@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from pixel_service import app
 from pixel_service.app import image_loader
 from pixel_service.domain.address import Address
 from pixel_service.domain.canaries import Finding, Report, Result, Trouble
@@ -48,6 +49,13 @@ AGREED_ONCE = {State.GIVEN, State.RENEWED, State.WITHDRAWN, State.EXPIRED, State
 #: Those who still get the newsletter and no pixel.
 STILL_MAILED = {State.UNKNOWN, State.REQUESTED, State.REFUSED, State.WITHDRAWN, State.EXPIRED}
 NEVER_MEASURED = STILL_MAILED | {State.RESTRICTED, State.OBJECTED}
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a machine that does more than it can."""
+    monkeypatch.setattr(canaries, "_LONGEST", timedelta(seconds=120))
+    monkeypatch.setattr(app, "_CANARY_LIMITS", replace(app._CANARY_LIMITS, deadline=timedelta(seconds=5)))
 
 
 async def run(ctx: Context) -> Report:

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 
@@ -20,6 +21,10 @@ from pixel_service.web.patience import BoundedProtocol
 
 _log = structlog.get_logger()
 
+#: After which a thread that waits for the interpreter gets it. At Python's default of 5 ms the one that stores opens on SQLite
+#: stood still while requests were answered: 6,100 opens a second instead of 7,500.
+_SWITCH_SECONDS = 0.0005
+
 
 class CannotListen(PixelServiceError):
     """The port is taken, or not ours to take."""
@@ -34,6 +39,7 @@ async def run_service(
             # What start-up made stays: walking it, a full collection would stop every request for 60 ms.
             gc.collect()
             gc.freeze()
+            sys.setswitchinterval(_SWITCH_SECONDS)
             server = _Server(_uvicorn_config(service), when_ready)
             stop = asyncio.Event()
             every = timedelta(minutes=settings.canary_every_minutes)

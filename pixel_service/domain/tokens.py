@@ -27,6 +27,11 @@ MAX_LENGTH = 300
 #: Bytes of HMAC in a pixel token. 80 bit: online guessing only, each guess a request that learns nothing.
 _PIXEL_MAC = 10
 _PIXEL_ID = 16
+_NO_PIXEL = bytes(_PIXEL_ID + _PIXEL_MAC)
+_NO_PIXEL_TOKEN = "a" * 42
+#: Letters of a pixel token that are its id alone. The next one begins with the last 3 bits of the id.
+_PIXEL_LETTERS = 25
+_WITHOUT_MAC = {chr(letter): chr(_LETTERS[at & 0b11100]) for at, letter in enumerate(_LETTERS)}
 _MIN_KEY = 32
 #: Base32 letters as the digits that `int` reads, everything else as none: one call in C, 2 µs instead of 39 by base64.
 _DIGITS = bytes(b"0123456789abcdefghijklmnopqrstuv"[at] if at >= 0 else 33 for at in map(_LETTERS.find, range(256)))
@@ -96,11 +101,13 @@ class Tokens:
         """Constant work per key; None for a forged or garbled token."""
         raw = _decode(token)
         is_whole = raw is not None and len(raw) == _PIXEL_ID + _PIXEL_MAC
-        # What is no token takes as long as a forged one.
-        raw = raw if raw is not None and is_whole else bytes(_PIXEL_ID + _PIXEL_MAC)
+        if raw is None or not is_whole:
+            # What is no token takes as long as a forged one.
+            raw, token = _NO_PIXEL, _NO_PIXEL_TOKEN
         body, mac = raw[:_PIXEL_ID], raw[_PIXEL_ID:]
         genuine = [hmac.compare_digest(_pixel_mac(key, body), mac) for key in self._pixels]
-        pixel_id = PixelId(_encode(body))
+        # What `_encode(body)` gives, without encoding.
+        pixel_id = PixelId(token[:_PIXEL_LETTERS] + _WITHOUT_MAC[token[_PIXEL_LETTERS]])
         return pixel_id if is_whole and any(genuine) else None
 
     def code(self, subject: str) -> str:

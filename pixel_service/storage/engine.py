@@ -4,16 +4,27 @@ A write is one transaction: it commits when the block ends and rolls back when i
 """
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pixel_service.domain.errors import StorageUnavailable
-from pixel_service.storage.dialect import OUTSIDE_TRANSACTIONS, bound_waiting, open_engines, parse_url, straight
+from pixel_service.storage.dialect import (
+    OUTSIDE_TRANSACTIONS,
+    at_once,
+    bound_waiting,
+    open_engines,
+    parse_url,
+    refuse_another_file,
+    straight,
+    transaction_of,
+)
 
 Connection = AsyncConnection
+_Result = TypeVar("_Result")
 
 
 class Database:
@@ -46,6 +57,12 @@ class Database:
         async with _named_failures(), self._writer.begin() as connection:
             await bound_waiting(connection)
             yield connection
+
+    async def write_at_once(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """`write` for what needs no other thing to happen in between: one hop to the driver's thread (SQLite)."""
+        async with _named_failures(), self._writer.connect() as connection:
+            refuse_another_file(connection.sync_connection)
+            return await at_once(connection, transaction_of(work))
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[Connection]:

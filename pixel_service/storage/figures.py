@@ -34,7 +34,7 @@ from pixel_service.domain.messages import CampaignId, MessageId, Tracking
 from pixel_service.domain.opens import LIKELY_HUMAN, MACHINE
 from pixel_service.domain.tally import Key, Tally
 from pixel_service.storage.columns import whole_seconds
-from pixel_service.storage.dialect import straight
+from pixel_service.storage.dialect import Statement, straight
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.schema import campaign_figures, message_opens, messages, opens
 
@@ -199,18 +199,20 @@ WHERE figure.amount = 0 AND figure.campaign_id = change.campaign_id AND figure.k
 
 
 async def add(connection: Connection, changes: Mapping[Key, int]) -> None:
-    """The last statement of a transaction that waits for others: everybody who counts in a campaign meets here. Said also
-    when nothing changes, so that a forged pixel takes its time."""
+    """The last of a transaction that waits for others: everybody who counts in a campaign meets here."""
+    for statement, parameters in additions(connection.dialect.name, changes):
+        await straight(connection, statement, parameters)
+
+
+def additions(dialect: str, changes: Mapping[Key, int]) -> Sequence[Statement]:
+    """What `add` says, also when nothing changes, so that a forged pixel takes its time."""
     rows = sorted([(*key, amount) for key, amount in changes.items()])
     fewer = [row for row in rows if row[4] < 0]
-    if connection.dialect.name == "postgresql":
-        await straight(connection, _ADD_ON_POSTGRESQL, _columns(rows))
-        if fewer:
-            await straight(connection, _DROP_ON_POSTGRESQL, _columns(fewer)[:4])
-        return
-    await straight(connection, _ADD_ON_SQLITE, (json.dumps(rows),))
-    if fewer:
-        await straight(connection, _DROP_ON_SQLITE, (json.dumps(fewer),))
+    if dialect == "postgresql":
+        said: list[Statement] = [(_ADD_ON_POSTGRESQL, _columns(rows)), (_DROP_ON_POSTGRESQL, _columns(fewer)[:4])]
+    else:
+        said = [(_ADD_ON_SQLITE, (json.dumps(rows),)), (_DROP_ON_SQLITE, (json.dumps(fewer),))]
+    return said if fewer else said[:1]
 
 
 def _columns(rows: list[tuple[str, str, str, int, int]]) -> list[list[str | int]]:

@@ -5,6 +5,7 @@ Everything is found by index from the subscriber's id (W3). How opens come in is
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, exists, select, update
 
@@ -42,11 +43,13 @@ async def erase_opens(connection: Connection, *people: SubscriberId) -> Erased:
     return Erased(opens=erased, pixels=unmapped.rowcount)
 
 
-async def delete_opens(connection: Connection, subscriber_id: SubscriberId) -> int:
-    """Delete the opens so far; pixels stay and count on (R9). Later ones start from nothing."""
+async def delete_opens(connection: Connection, subscriber_id: SubscriberId, now: datetime) -> int:
+    """Delete the opens so far, also those that still wait to be stored; pixels stay and count on (R9). Later ones start from
+    nothing."""
     of_person = messages.c.subscriber_id == subscriber_id
     async with figures.kept(connection, figures.BY_PERSON, [subscriber_id]):
         deleted = await forget(connection, of_person)
+        await connection.execute(update(pixels).where(pixels.c.subscriber_id == subscriber_id).values(counts_from=now))
     if deleted:
         await scrub.ask(connection, scrub.Scope.OPENS)
     return deleted

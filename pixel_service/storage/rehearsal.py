@@ -5,10 +5,15 @@ The locks they take are held to the end of the rehearsal: keep it short.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
+from pixel_service.storage.dialect import at_once
 from pixel_service.storage.engine import Connection, Database
+
+_Result = TypeVar("_Result")
 
 
 class _Over(Exception):
@@ -27,6 +32,10 @@ class Rehearsal(Database):
             yield self._connection
 
     read = snapshot = write
+
+    async def write_at_once(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        async with self.write() as connection:
+            return await at_once(connection, work)
 
 
 @asynccontextmanager

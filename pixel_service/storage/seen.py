@@ -1,6 +1,6 @@
 """What is known of each opened message, beside its rows in `opens`, from which all of it follows.
 
-The recorder writes what `domain.settling` decided; whoever deletes rows says `recount`. The caller holds the messages.
+The recorder stores what `domain.settling` decided; whoever deletes rows says `recount`. The caller holds the messages.
 """
 
 import json
@@ -14,7 +14,7 @@ from pixel_service.domain.messages import MessageId
 from pixel_service.domain.opens import Judgement, Verdict
 from pixel_service.domain.settling import Seen, seen_in
 from pixel_service.storage.columns import moment_of, sqlite_text
-from pixel_service.storage.dialect import straight
+from pixel_service.storage.dialect import Statement, straight
 from pixel_service.storage.engine import Connection
 from pixel_service.storage.schema import message_opens, opens
 
@@ -39,17 +39,15 @@ def read(standing: str, sessions: int, first_human_at: str | datetime | None, ti
     return Seen(Standing(standing), sessions, moment_of(first_human_at), json.loads(times))
 
 
-async def write(connection: Connection, seen: Mapping[MessageId, Seen]) -> None:
-    if connection.dialect.name == "postgresql":
-        columns = (
+def writing(dialect: str, seen: Mapping[MessageId, Seen]) -> Statement:
+    if dialect == "postgresql":
+        return _ON_POSTGRESQL, (
             list(seen),
             [one.standing.value for one in seen.values()],
             [one.sessions for one in seen.values()],
             [one.first_human_at for one in seen.values()],
             [json.dumps(one.times) for one in seen.values()],
         )
-        await straight(connection, _ON_POSTGRESQL, columns)
-        return
     rows = [
         (
             message_id,
@@ -60,7 +58,7 @@ async def write(connection: Connection, seen: Mapping[MessageId, Seen]) -> None:
         )
         for message_id, one in seen.items()
     ]
-    await straight(connection, _ON_SQLITE, (json.dumps(rows),))
+    return _ON_SQLITE, (json.dumps(rows),)
 
 
 async def in_rows(connection: Connection, message_ids: Sequence[MessageId]) -> dict[MessageId, Seen]:
@@ -85,4 +83,4 @@ async def stored(connection: Connection, message_ids: Sequence[MessageId]) -> di
 async def recount(connection: Connection, message_ids: Sequence[MessageId]) -> None:
     await connection.execute(delete(message_opens).where(message_opens.c.message_id.in_(message_ids)))
     if left := await in_rows(connection, message_ids):
-        await write(connection, left)
+        await straight(connection, *writing(connection.dialect.name, left))

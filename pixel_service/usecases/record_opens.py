@@ -17,7 +17,7 @@ import structlog
 
 from pixel_service.domain.opens import Fetch
 from pixel_service.storage.engine import Database
-from pixel_service.storage.recording import Stored, store
+from pixel_service.storage.recording import Stored, store_alone
 
 _log = structlog.get_logger(__name__)
 
@@ -50,6 +50,8 @@ class RecorderLimits:
     capacity: int = 20_000
     #: Requests in one transaction.
     batch: int = 1_000
+    #: Requests that are answered in one turn of the event loop: while hundreds are, the next transaction does not begin.
+    group: int = 32
     #: Answers leave whole paces after the first request of their group. Storing rows is more work than storing none, and the
     #: time of an answer must not tell a living pixel from a forged or withdrawn one (P1). This is the shortest; a pace lasts
     #: as long as the slowest of the last `remembered` commits.
@@ -112,7 +114,7 @@ class Recorder:
         group.fetches.append(fetch)
         self._waiting += 1
         self._wake.set()
-        if len(group.fetches) >= self._limits.batch:
+        if len(group.fetches) >= min(self._limits.group, self._limits.batch):
             self._close(group)
         await group.answered.wait()
 
@@ -203,13 +205,17 @@ class Recorder:
         for group in groups:
             group.stored = True
             group.deadline.cancel()
-            self._answer_crowd(group)
+        self._answer_in_turns(groups)
         self._count(stored)
+
+    def _answer_in_turns(self, groups: list[_Group]) -> None:
+        self._answer_crowd(groups[0])
+        if len(groups) > 1:
+            asyncio.get_running_loop().call_soon(self._answer_in_turns, groups[1:])
 
     async def _try_to_store(self, batch: list[Fetch]) -> Stored | None:
         try:
-            async with self._db.write() as connection:
-                return await store(connection, batch)
+            return await store_alone(self._db, batch)
         except Exception as error:  # noqa: BLE001  this loop outlives whatever a database does; the batch is kept
             _log.warning("opens not stored yet", action="record_opens", opens=len(batch), error=type(error).__name__)
             return None

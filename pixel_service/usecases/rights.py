@@ -151,7 +151,7 @@ async def delete_my_opens(ctx: Context, subscriber_id: SubscriberId, asked: Aske
         if case is None:
             return None
         await consent.hold(connection, subscriber_id, TRACKING_OPENS)
-        deleted = await opens.delete_opens(connection, subscriber_id)
+        deleted = await opens.delete_opens(connection, subscriber_id, ctx.clock())
         return await _noted(ctx, connection, case, _receipt(ctx, case, RightsRequestKind.OPENS_ERASURE, opens=deleted))
 
 

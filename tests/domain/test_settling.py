@@ -23,7 +23,7 @@ APPLE = Judgement(Verdict.HUMAN_CLIENT, "ios_mail", "Apple Mail")
 
 
 def at(after: float, judgement: Judgement = OUTLOOK, network: Network = Network.ELSEWHERE) -> Fetch:
-    return replace(fetch(None, at=NOW + timedelta(seconds=after), judgement=judgement), network=network)
+    return fetch(None, at=NOW + timedelta(seconds=after), judgement=judgement)._replace(network=network)
 
 
 def seen_after(*fetches: Fetch, before: Seen | None = None) -> Seen:

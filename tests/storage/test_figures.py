@@ -277,9 +277,8 @@ async def play(db: Database, steps: list[Opened | Told]) -> None:
         match step:
             case Opened(opens=some):
                 batch = [
-                    replace(
-                        fetch(mails[mail].pixel_id, at=SENT + timedelta(seconds=after), judgement=judgement),
-                        network=network,
+                    fetch(mails[mail].pixel_id, at=SENT + timedelta(seconds=after), judgement=judgement)._replace(
+                        network=network
                     )
                     for mail, after, judgement, network in some
                 ]
@@ -316,7 +315,7 @@ async def purge(connection: Connection, mail: TrackedMail) -> None:
 TOLD: dict[str, Callable[[Database, TrackedMail], Awaitable[None]]] = {
     "withdraw": inside(lambda connection, mail: withdraw_tracking(connection, mail.subscriber_id)),
     "erase": inside(lambda connection, mail: erase_opens(connection, mail.subscriber_id)),
-    "delete": inside(lambda connection, mail: delete_opens(connection, mail.subscriber_id)),
+    "delete": inside(lambda connection, mail: delete_opens(connection, mail.subscriber_id, NOW)),
     "restrict": inside(lambda connection, mail: set_aside(connection, mail.subscriber_id)),
     "lift": inside(lambda connection, mail: put_back(connection, mail.subscriber_id)),
     "accept": hand_over,

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -83,8 +82,8 @@ async def test_a_consent_given_since_lets_no_open_in_that_waited(db: Database) -
             await connection.execute(select(consents.c.decided_at).where(consents.c.purpose == TRACKING_OPENS))
         ).scalar_one()
         before, then = given_at - timedelta(microseconds=1), given_at
-        assert (await store(connection, [replace(fetch(mail.pixel_id), at=before)])).recorded == 0
-        assert (await store(connection, [replace(fetch(mail.pixel_id), at=then)])).recorded == 1
+        assert (await store(connection, [fetch(mail.pixel_id, at=before)])).recorded == 0
+        assert (await store(connection, [fetch(mail.pixel_id, at=then)])).recorded == 1
 
 
 async def test_a_newsletter_consent_lets_no_open_in(db: Database) -> None:
@@ -184,8 +183,16 @@ async def test_after_deleting_ones_opens_the_next_starts_from_nothing(db: Databa
     async with db.write() as connection:
         mail = await add_tracked_mail(connection)
         await store(connection, [fetch(mail.pixel_id)])
-        assert await delete_opens(connection, mail.subscriber_id) == 1
+        assert await delete_opens(connection, mail.subscriber_id, NOW) == 1
         assert await store(connection, [fetch(mail.pixel_id)]) == Stored(recorded=1)
+
+
+async def test_an_open_that_waits_while_ones_opens_are_deleted_is_not_stored(db: Database) -> None:
+    async with db.write() as connection:
+        mail = await add_tracked_mail(connection)
+        waiting = fetch(mail.pixel_id, at=NOW - timedelta(microseconds=1))
+        assert await delete_opens(connection, mail.subscriber_id, NOW) == 0
+        assert await store(connection, [waiting]) == Stored(not_consented=1)
 
 
 async def test_two_processes_with_opens_of_one_message_take_turns(db: Database, other: Database) -> None:
@@ -439,7 +446,7 @@ async def test_recording_and_erasing_look_nothing_up_by_scanning(new_sqlite: Cal
         await store(connection, [fetch(mail.pixel_id, judgement=FIREFOX)])
         await set_aside(connection, mail.subscriber_id)
         await put_back(connection, mail.subscriber_id)
-        await delete_opens(connection, mail.subscriber_id)
+        await delete_opens(connection, mail.subscriber_id, NOW)
         await erase_opens(connection, mail.subscriber_id)
         await driver.driver_connection.set_trace_callback(lambda _: None)
         steps = [str(row.detail) for one in said for row in await _plan(connection, one)]

@@ -162,7 +162,7 @@ async def test_opens_of_late_are_looked_at_too(db: Database) -> None:
 def open_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorder asks for no consent any more."""
     every = ", ".join(f"'{state.value}'" for state in State)
-    for name in ("_LOCK_CONSENTS", "_PASS_ON_POSTGRESQL", "_PASS_ON_SQLITE"):
+    for name in ("_LOCK", "_PASS_ON_POSTGRESQL", "_PASS_ON_SQLITE"):
         monkeypatch.setattr(recording, name, getattr(recording, name).replace(recording._STATES, every))
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import itertools
+import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 import pytest
 from sqlalchemy import func, select
@@ -22,6 +24,7 @@ from tests.tracked_mail import NOW, TrackedMail, add_tracked_mail, fetch, withdr
 SOON = timedelta(milliseconds=50)
 LONG = timedelta(seconds=30)
 Start = Callable[..., Recorder]
+Result = TypeVar("Result")
 _minutes = itertools.count(1)
 
 
@@ -42,11 +45,20 @@ class Troubled(Database):
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
+        with self._trouble():
+            async with super().write() as connection:
+                yield connection
+
+    async def write_at_once(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        with self._trouble():
+            return await super().write_at_once(work)
+
+    @contextmanager
+    def _trouble(self) -> Iterator[None]:
         self.transactions += 1
         if self.before:
             raise self.before.pop()
-        async with super().write() as connection:
-            yield connection
+        yield
         if self.after:
             raise self.after.pop()
 

@@ -88,7 +88,7 @@ async def mailed(ctx: Context, *names: str) -> dict[str, SubscriberId]:
     await deliver(ctx)
     fetches = [seen(ctx, row.pixel_id) for row in await rows(ctx.db, pixels)]
     async with ctx.db.write() as connection:
-        batch = [replace(one, open_id=hashlib.md5(one.open_id).digest()) for one in fetches]
+        batch = [one._replace(open_id=hashlib.md5(one.open_id).digest()) for one in fetches]
         assert (await store(connection, batch)).recorded == len(people)
     return people
 

@@ -59,7 +59,7 @@ def ctx(db: Database, clock: Clock) -> Context:
 async def open_everything(ctx: Context) -> int:
     """Under ids that grow with time, as the recorder makes them."""
     fetches: list[Fetch] = [
-        replace(seen(ctx, row.pixel_id), open_id=new_event_id(ctx.clock())) for row in await rows(ctx.db, pixels)
+        seen(ctx, row.pixel_id)._replace(open_id=new_event_id(ctx.clock())) for row in await rows(ctx.db, pixels)
     ]
     async with ctx.db.write() as connection:
         return (await store(connection, fetches)).recorded

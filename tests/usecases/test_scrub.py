@@ -54,7 +54,7 @@ async def other(database_url: str) -> AsyncIterator[Database]:
 async def open_everything(ctx: Context, db: Database) -> int:
     """Under ids that can be searched for."""
     fetches = [seen(ctx, row.pixel_id) for row in await rows(db, pixels)]
-    batch = [replace(one, open_id=hashlib.md5(one.open_id).digest()) for one in fetches]
+    batch = [one._replace(open_id=hashlib.md5(one.open_id).digest()) for one in fetches]
     async with db.write() as connection:
         return (await store(connection, batch)).recorded
 

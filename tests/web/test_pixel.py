@@ -249,6 +249,9 @@ class Gone(Database):
     def write(self) -> "Gone":  # type: ignore[override]
         raise StorageUnavailable("gone")
 
+    def write_at_once(self, work: object) -> "Gone":  # type: ignore[override]
+        raise StorageUnavailable("gone")
+
 
 async def test_without_a_database_and_with_a_full_buffer_the_answer_is_the_same(
     database_url: str, pixel: Pixel, mail: TrackedMail

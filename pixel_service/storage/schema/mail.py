@@ -121,7 +121,8 @@ pixels = Table(
     Column("pixel_id", id_type(), primary_key=True),
     Column("message_id", ForeignKey("messages.message_id"), nullable=False, unique=True),
     Column("subscriber_id", ForeignKey("subscribers.subscriber_id"), nullable=False, index=True),
-    #: End of the recording window (P8).
+    #: Beginning and end of the recording window (P8). It begins anew when somebody has their opens deleted (R9).
+    Column("counts_from", Moment),
     Column("closes_at", Moment, nullable=False),
     #: When its mail was handed over at the latest; stands in for the acceptance while that is not recorded.
     Column("handed_over_at", Moment),

@@ -36,7 +36,8 @@ class Run:
     failed: int = 0
     #: Requests that wait for a connection, by the time they should have started.
     waiting: deque[float] = field(default_factory=deque)
-    idle: "list[_Connection]" = field(default_factory=list)
+    #: Each gets its turn: one that waits for seconds is closed by the server.
+    idle: "deque[_Connection]" = field(default_factory=deque)
 
 
 class _Connection(asyncio.Protocol):
@@ -98,7 +99,7 @@ async def _drive(asked: argparse.Namespace, run: Run) -> float:
             due = began + number / asked.rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             if run.idle:
-                run.idle.pop().ask(due)
+                run.idle.popleft().ask(due)
             else:
                 run.waiting.append(due)
         await asyncio.sleep(0.5)

@@ -20,7 +20,7 @@ from pixel_service.storage import consent
 from pixel_service.storage.consent import Happening
 from pixel_service.storage.engine import Database
 from pixel_service.storage.opens import erase_opens
-from pixel_service.storage.recording import store
+from pixel_service.storage.recording import store_alone
 from pixel_service.storage.schema import (
     campaign_figures,
     campaigns,
@@ -123,8 +123,7 @@ async def _took_place(ctx: Context, step: Step, ran: Ran) -> bool:
         if isinstance(step, Say):
             ran.outcomes["erased"] += await _say(ctx, step)
             return True
-        async with ctx.db.write() as connection:
-            stored = await store(connection, step.batch)
+        stored = await store_alone(ctx.db, step.batch)
     except StorageUnavailable as error:
         if _is_deadlock(error):
             raise
@@ -256,8 +255,7 @@ async def _open_late(db: Database, round_: Round) -> int:
         for one in round_.people
         if one.fate in {*GONE, Fate.RESTRICTS}
     ]
-    async with db.write() as connection:
-        return (await store(connection, batch)).recorded
+    return (await store_alone(db, batch)).recorded
 
 
 def _faults(person: Person, left: Left) -> Iterator[str]:
@@ -275,7 +273,8 @@ def _faults(person: Person, left: Left) -> Iterator[str]:
 
 
 def _out_of_order(round_: Round, left: Left, times: Mapping[int, tuple[float, float]]) -> list[str]:
-    """A deleted open that was stored before the deletion began is gone; after a restriction ended none comes in."""
+    """A deleted open is gone, also one that happened before the deletion and was to be stored afterwards; after a restriction
+    ended none comes in."""
     said = {
         one.message_id: times[place]
         for place, step in enumerate(round_.steps)
@@ -284,10 +283,11 @@ def _out_of_order(round_: Round, left: Left, times: Mapping[int, tuple[float, fl
     }
     by_pixel: dict[PixelId | None, Person] = {one.pixel_id: one for one in round_.people if one.message_id in said}
     wrong = []
-    for open_id, person, (began, ended) in _recorded(round_, by_pixel, times):
-        here = open_id in left.rows.get(person.message_id, set())
+    for fetch, (began, ended) in _recorded(round_, by_pixel, times):
+        person = by_pixel[fetch.pixel_id]
+        here = fetch.open_id in left.rows.get(person.message_id, set())
         from_, until = said[person.message_id]
-        if person.fate is Fate.DELETES and here and ended < from_:
+        if person.fate is Fate.DELETES and here and (ended < from_ or fetch.at < SAID):
             wrong.append(f"{person.subscriber_id}: an open outlived its deletion")
         if person.fate is Fate.RESTRICTS and here and began > until:
             wrong.append(f"{person.subscriber_id}: an open came in after the restriction")
@@ -296,18 +296,18 @@ def _out_of_order(round_: Round, left: Left, times: Mapping[int, tuple[float, fl
 
 def _recorded(
     round_: Round, people: Mapping[PixelId | None, Person], times: Mapping[int, tuple[float, float]]
-) -> Iterator[tuple[bytes, Person, tuple[float, float]]]:
+) -> Iterator[tuple[Fetch, tuple[float, float]]]:
     """Each open once: from the beginning of its first try to the end of its last."""
-    spans: dict[bytes, tuple[Person, float, float]] = {}
+    spans: dict[bytes, tuple[Fetch, float, float]] = {}
     for place, step in enumerate(round_.steps):
         if isinstance(step, Record):
             began, ended = times[place]
             for fetch in step.batch:
                 if fetch.pixel_id in people:
                     _, first, last = spans.get(fetch.open_id, (None, began, ended))
-                    spans[fetch.open_id] = people[fetch.pixel_id], min(first, began), max(last, ended)
-    for open_id, (person, first, last) in spans.items():
-        yield open_id, person, (first, last)
+                    spans[fetch.open_id] = fetch, min(first, began), max(last, ended)
+    for fetch, first, last in spans.values():
+        yield fetch, (first, last)
 
 
 def met(round_: Round, times: Mapping[int, tuple[float, float]]) -> int:

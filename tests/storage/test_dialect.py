@@ -25,6 +25,19 @@ LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
 LOCK_USERS = "LOCK TABLE users IN ACCESS EXCLUSIVE MODE"
 
 
+# --- PostgreSQL: several changes in one statement -------------------------------------------------------------
+
+
+def test_changes_said_together_keep_their_values() -> None:
+    first = ("INSERT INTO a VALUES ($1, $2)", ("one", 2))
+    second = ("UPDATE b SET x = $1 WHERE y = $11", ["three"])
+    statement, values = dialect.together([first, second], "SELECT 1")
+    assert values == ["one", 2, "three"]
+    assert statement == (
+        "WITH change_0 AS (INSERT INTO a VALUES ($1, $2)), change_1 AS (UPDATE b SET x = $3 WHERE y = $13) SELECT 1"
+    )
+
+
 # --- PostgreSQL: waiting ends ---------------------------------------------------------------------------------
 
 

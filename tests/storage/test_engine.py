@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from pixel_service.domain.errors import StorageUnavailable
 from pixel_service.storage.engine import Connection, Database
 from pixel_service.storage.migrations import is_current, migrate
-from pixel_service.storage.schema import users
+from pixel_service.storage.schema import journals, users
 from tests.conftest import NewDatabase
 
 ADA = "ada@example.com"
@@ -196,6 +196,51 @@ async def test_a_database_file_that_was_replaced_is_taken_up(
     assert await count(sqlite) == 0
     await add(sqlite, "anew")
     assert await count(sqlite) == 1
+
+
+async def test_what_is_written_at_once_is_committed(sqlite: Database) -> None:
+    assert await sqlite.write_at_once(note_at_once) == 1
+    assert await journals_in(sqlite) == 1
+
+
+async def test_what_fails_at_once_leaves_nothing_and_the_next_is_stored(sqlite: Database) -> None:
+    def fail(driver: sqlite3.Connection) -> None:
+        note_at_once(driver)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await sqlite.write_at_once(fail)
+    assert await journals_in(sqlite) == 0
+    await sqlite.write_at_once(note_at_once)
+    assert await journals_in(sqlite) == 1
+
+
+async def test_at_once_too_a_file_that_was_replaced_is_refused(
+    sqlite: Database, path: Path, new_sqlite: NewDatabase
+) -> None:
+    await sqlite.write_at_once(note_at_once)
+    restore(Path(new_sqlite().removeprefix("sqlite:///")), path)
+    with pytest.raises(StorageUnavailable):
+        await sqlite.write_at_once(note_at_once)
+    await sqlite.write_at_once(note_at_once)
+    assert await journals_in(sqlite) == 1
+
+
+async def test_at_once_too_a_lock_is_waited_for_no_longer_than_the_patience(sqlite: Database, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailable):
+            await sqlite.write_at_once(note_at_once)
+    await sqlite.write_at_once(note_at_once)
+
+
+def note_at_once(driver: sqlite3.Connection) -> int:
+    return driver.execute("INSERT INTO journals (journal_id, bound_at) VALUES ('it', '2026-01-01')").rowcount
+
+
+async def journals_in(db: Database) -> int:
+    async with db.read() as connection:
+        return (await connection.execute(select(func.count()).select_from(journals))).scalar_one()
 
 
 def move(file: Path, to: Path) -> Path:

@@ -9,6 +9,7 @@ from pixel_service.storage.engine import Connection, Database
 from pixel_service.storage.rehearsal import rehearse
 from pixel_service.storage.schema import journals
 from tests.builders import dump
+from tests.conftest import NewDatabase
 from tests.tracked_mail import NOW
 
 
@@ -44,6 +45,18 @@ async def test_what_was_rehearsed_never_happened(db: Database) -> None:
             assert await noted(others) == ["before"]
     assert await dump(db) == before
     await note(db, "after")
+
+
+async def test_what_was_rehearsed_at_once_never_happened(new_sqlite: NewDatabase) -> None:
+    db = Database(new_sqlite())
+    before = await dump(db)
+    async with rehearse(db) as rehearsal:
+        written = "INSERT INTO journals (journal_id, bound_at) VALUES ('within', '2026-01-01')"
+        await rehearsal.write_at_once(lambda driver: driver.execute(written))
+        async with rehearsal.read() as connection:
+            assert await noted(connection) == ["within"]
+    assert await dump(db) == before
+    await db.close()
 
 
 async def test_a_block_that_fails_takes_back_its_own_only(db: Database) -> None:

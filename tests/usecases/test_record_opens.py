@@ -39,6 +39,8 @@ class Troubled(Database):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.transactions = 0
+        #: Seconds that the next transactions take longer.
+        self.slow = 0.0
         #: Raised by the next transactions, before or after their commit.
         self.before: list[Exception] = []
         self.after: list[Exception] = []
@@ -46,11 +48,13 @@ class Troubled(Database):
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
         with self._trouble():
+            await asyncio.sleep(self.slow)
             async with super().write() as connection:
                 yield connection
 
     async def write_at_once(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         with self._trouble():
+            await asyncio.sleep(self.slow)
             return await super().write_at_once(work)
 
     @contextmanager
@@ -137,6 +141,32 @@ async def test_a_transaction_carries_no_more_than_the_batch_limit(
     await asyncio.gather(*[recorder.record(later(mail)) for _ in range(48)])
     assert await stored(db) == 48
     assert db.transactions - before == 10
+
+
+async def test_hundreds_of_answers_leave_the_event_loop_its_turns(
+    db: Troubled, mail: TrackedMail, start: Start
+) -> None:
+    """Answered in one turn, they would keep the next transaction waiting."""
+    recorder = start(RecorderLimits(group=10, crowd=1, longest_pace=LONG, deadline=LONG))
+    # Paces are as long as this, so that answers leave when they are stored, by no timer.
+    db.slow = 1.0
+    await recorder.record(later(mail))
+    db.slow = 0.0
+    answered = 0
+
+    async def ask() -> None:
+        nonlocal answered
+        await recorder.record(later(mail))
+        answered += 1
+
+    asked = asyncio.gather(*[ask() for _ in range(100)])
+    most = 0
+    while not asked.done():
+        before = answered
+        await asyncio.sleep(0)
+        most = max(most, answered - before)
+    assert answered == 100
+    assert most <= 20
 
 
 async def test_a_blocked_database_delays_the_answer_to_the_deadline_and_the_open_is_stored_later(

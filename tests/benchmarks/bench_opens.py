@@ -31,6 +31,8 @@ from tests.journeys.service import environment, free_port, process
 
 _ROUNDS = 4
 _CONNECTIONS = (64, 256)
+#: Options of uvicorn.
+_PURE_PYTHON = "--loop", "asyncio", "--http", "h11"
 _SECONDS = 3
 _STEADY_SECONDS = 10
 _STEADY_RATE = 1000
@@ -146,10 +148,8 @@ def measure(name: str, url: str) -> list[Line]:
         peers = {
             "a bare uvicorn app": (stack.enter_context(_uvicorn("bare")), 0.65),
             "a Starlette route": (stack.enter_context(_uvicorn("route")), 1.0),
-            "a bare uvicorn app on asyncio and h11": (
-                stack.enter_context(_uvicorn("bare", "--loop", "asyncio", "--http", "h11")),
-                None,
-            ),
+            "a bare uvicorn app on asyncio and h11": (stack.enter_context(_uvicorn("bare", *_PURE_PYTHON)), None),
+            "a Starlette route on asyncio and h11": (stack.enter_context(_uvicorn("route", *_PURE_PYTHON)), None),
         }
         if shutil.which("nginx"):
             peers["nginx empty_gif (records nothing)"] = stack.enter_context(_nginx()), None

@@ -50,7 +50,8 @@ class Judgement:
 
 
 class Fetch(NamedTuple):
-    """One request for a pixel, on its way to storage. Every one makes it: a frozen dataclass costs three times as much."""
+    """One request for a pixel, on its way to storage. A tuple, because every request makes one: a frozen dataclass takes three
+    times as long."""
 
     #: 16 bytes that grow with time; makes a repeated store harmless.
     open_id: bytes

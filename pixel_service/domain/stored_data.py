@@ -167,7 +167,7 @@ STORED: Mapping[str, tuple[Held, ...]] = {
         Held(
             DataClass.OPENS,
             "which tracking pixel is in which e-mail to you, and from when until when it counts",
-            "pixel_id message_id subscriber_id handed_over_at counts_from closes_at",
+            "pixel_id message_id subscriber_id handed_over_at closes_at reopened_at",
         ),
     ),
     "opens": (

@@ -27,9 +27,10 @@ MAX_LENGTH = 300
 #: Bytes of HMAC in a pixel token. 80 bit: online guessing only, each guess a request that learns nothing.
 _PIXEL_MAC = 10
 _PIXEL_ID = 16
+#: Stands in for what is no token, as bytes and as letters.
 _NO_PIXEL = bytes(_PIXEL_ID + _PIXEL_MAC)
 _NO_PIXEL_TOKEN = "a" * 42
-#: Letters of a pixel token that are its id alone. The next one begins with the last 3 bits of the id.
+#: Letters of a pixel token that are its id alone. The next one begins with the last 3 bits of the id, and 2 of the MAC follow.
 _PIXEL_LETTERS = 25
 _WITHOUT_MAC = {chr(letter): chr(_LETTERS[at & 0b11100]) for at, letter in enumerate(_LETTERS)}
 _MIN_KEY = 32

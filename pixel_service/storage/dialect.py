@@ -1,5 +1,6 @@
-"""Where SQLite and PostgreSQL differ, in one place: connecting, beginning to write, and locking."""
+"""Where SQLite and PostgreSQL differ, in one place: connecting, beginning to write, locking, and speaking to the driver itself."""
 
+import asyncio
 import os
 import re
 import sqlite3
@@ -105,7 +106,12 @@ def _configure_sqlite(engine: AsyncEngine, patience: float, *, read_only: bool) 
             return
         # One hop to the driver's thread; by SQLAlchemy's cursor it would be three.
         begin = "BEGIN" if read_only else _BEGIN_TO_WRITE
-        connection.connection.dbapi_connection.run_async(lambda driver: driver.execute_fetchall(begin))
+        try:
+            connection.connection.dbapi_connection.run_async(lambda driver: driver.execute_fetchall(begin))
+        except asyncio.CancelledError:
+            # The driver's thread says it all the same, and nobody would end it.
+            connection.invalidate()
+            raise
 
     _never_make_a_file_anew(engine, may_make_one=not read_only)
 
@@ -184,8 +190,8 @@ def transaction_of(work: Callable[[sqlite3.Connection], _Result]) -> Callable[[s
     """`work` with a transaction around it (SQLite)."""
 
     def begin_to_commit(driver: sqlite3.Connection) -> _Result:
-        driver.execute(_BEGIN_TO_WRITE)
         try:
+            driver.execute(_BEGIN_TO_WRITE)
             found = work(driver)
             driver.execute("COMMIT")
         except BaseException:
@@ -197,8 +203,8 @@ def transaction_of(work: Callable[[sqlite3.Connection], _Result]) -> Callable[[s
 
 
 def together(changes: Sequence[Statement], then: str) -> Statement:
-    """Changes that do not look at each other, said in one statement before `then` (PostgreSQL): each one of its own takes two
-    round trips."""
+    """Changes that do not look at each other, in one statement with `then` (PostgreSQL): each on its own takes two round trips.
+    They happen in no certain order: all that two of them could wait for must be locked before."""
     parts: list[str] = []
     values: list[Any] = []
     for statement, parameters in changes:

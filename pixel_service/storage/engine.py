@@ -59,7 +59,8 @@ class Database:
             yield connection
 
     async def write_at_once(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """`write` for what needs no other thing to happen in between: one hop to the driver's thread (SQLite)."""
+        """One transaction around `work`, in one hop to the driver's thread, where `work` runs: it does not touch the event loop.
+        SQLite only. Raises `StorageUnavailable` when it was not stored."""
         async with _named_failures(), self._writer.connect() as connection:
             refuse_another_file(connection.sync_connection)
             return await at_once(connection, transaction_of(work))
@@ -89,7 +90,7 @@ class Database:
 
 @asynccontextmanager
 async def _named_failures() -> AsyncIterator[None]:
-    """Broken constraints are bugs and pass; everything else the driver or the disk says means "not stored"."""
+    """Broken constraints are bugs and pass where SQLAlchemy tells of them; everything else the driver or the disk says means "not stored"."""
     try:
         yield
     except IntegrityError:

@@ -2,7 +2,7 @@
 
 What must hold at every commit: `campaign_figures` says what `figures_of` counts. The recorder adds what
 `domain.tally` works out; whoever else changes a message, its opens or what is known of them does so inside `kept`.
-They are locked last of all, in the order of their keys, and no row is left at 0: at a rare hour it would be a trace of a
+Nothing that could wait is locked after them. They are locked in the order of their keys, and no row is left at 0: at a rare hour it would be a trace of a
 person.
 """
 
@@ -199,7 +199,7 @@ WHERE figure.amount = 0 AND figure.campaign_id = change.campaign_id AND figure.k
 
 
 async def add(connection: Connection, changes: Mapping[Key, int]) -> None:
-    """The last of a transaction that waits for others: everybody who counts in a campaign meets here."""
+    """The last statement of a transaction that waits for others: everybody who counts in a campaign meets here."""
     for statement, parameters in additions(connection.dialect.name, changes):
         await straight(connection, statement, parameters)
 

@@ -44,12 +44,12 @@ async def erase_opens(connection: Connection, *people: SubscriberId) -> Erased:
 
 
 async def delete_opens(connection: Connection, subscriber_id: SubscriberId, now: datetime) -> int:
-    """Delete the opens so far, also those that still wait to be stored; pixels stay and count on (R9). Later ones start from
-    nothing."""
+    """Delete the opens so far; what happened before `now` and still waits is not stored afterwards. Pixels stay and count on
+    (R9), later opens start from nothing."""
     of_person = messages.c.subscriber_id == subscriber_id
     async with figures.kept(connection, figures.BY_PERSON, [subscriber_id]):
         deleted = await forget(connection, of_person)
-        await connection.execute(update(pixels).where(pixels.c.subscriber_id == subscriber_id).values(counts_from=now))
+        await connection.execute(update(pixels).where(pixels.c.subscriber_id == subscriber_id).values(reopened_at=now))
     if deleted:
         await scrub.ask(connection, scrub.Scope.OPENS)
     return deleted

@@ -33,7 +33,8 @@ from pixel_service.storage.engine import Connection, Database
 _STATES = ", ".join(f"'{state.value}'" for state in sorted(VALID_STATES))
 _CONSENT = f"consents.purpose = '{TRACKING_OPENS}' AND consents.state IN ({_STATES})"
 
-#: One order of locking for all recorders: people, then messages. The locks are held until the commit.
+#: One order of locking for all recorders: people, then messages; ARRAY, because all people are locked before the first message.
+#: The locks are held until the commit.
 _LOCK = f"""
 WITH people AS MATERIALIZED (
   SELECT consents.subscriber_id, pixels.message_id
@@ -60,7 +61,7 @@ JOIN messages ON messages.message_id = pixels.message_id
 LEFT JOIN message_opens ON message_opens.message_id = messages.message_id
 WHERE pixels.message_id = ANY ($4::varchar[])
   AND asked.at >= consents.decided_at AND asked.at < pixels.closes_at
-  AND (pixels.counts_from IS NULL OR asked.at >= pixels.counts_from)
+  AND (pixels.reopened_at IS NULL OR asked.at >= pixels.reopened_at)
 ORDER BY asked.place
 """  # noqa: S608  the only insertions are constants of the domain
 _STORE_ON_POSTGRESQL = f"""
@@ -70,7 +71,7 @@ FROM unnest($1::bytea[], $2::varchar[], $3::timestamptz[], $4::varchar[], $5::va
 """  # noqa: S608  the only insertion is a constant of the domain
 #: A WAL record that nobody reads; it makes the commit flush.
 _TOUCH_POSTGRESQL = "SELECT pg_logical_emit_message(true, 'pixel-service', '')"
-#: One statement for the batch, not executemany: each row would hand the interpreter's lock to and fro.
+#: One statement for the batch, not executemany, and one row as its answer: each row hands the interpreter's lock to and fro.
 #: JSON has no bytes, so the ids travel beside it, 16 bytes each. CROSS JOIN keeps the order of look-ups.
 _PASS_ON_SQLITE = f"""
 SELECT json_group_array(json_array(asked.key + 1, messages.message_id, messages.campaign_id, messages.tracking,
@@ -86,7 +87,7 @@ LEFT JOIN message_opens ON message_opens.message_id = messages.message_id
 WHERE {_CONSENT}
   AND json_extract(asked.value, '$[1]') >= consents.decided_at
   AND json_extract(asked.value, '$[1]') < pixels.closes_at
-  AND (pixels.counts_from IS NULL OR json_extract(asked.value, '$[1]') >= pixels.counts_from)
+  AND (pixels.reopened_at IS NULL OR json_extract(asked.value, '$[1]') >= pixels.reopened_at)
 """  # noqa: S608  the only insertions are constants of the domain
 _STORE_ON_SQLITE = f"""
 INSERT INTO opens (open_id, message_id, opened_at, verdict, reason, client_family, rules)
@@ -98,7 +99,7 @@ FROM json_each(?1) AS seen
 _TOUCH_SQLITE = "PRAGMA user_version = 1"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """What became of a batch, in requests."""
 
@@ -108,7 +109,7 @@ class Stored:
     collapsed: int = 0
     #: The message has as many rows as are kept.
     over_limit: int = 0
-    #: Genuine, but consent or mapping is gone, or the recording window is over.
+    #: Genuine, but consent or mapping is gone, or it happened outside the recording window.
     not_consented: int = 0
     forged: int = 0
 
@@ -129,7 +130,7 @@ class _Mail:
 class _Changes:
     """What a batch comes to."""
 
-    stored: Stored
+    stored: Stored = field(default_factory=Stored)
     rows: list[tuple[MessageId, Row]] = field(default_factory=list)
     seen: dict[MessageId, Seen] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
@@ -144,8 +145,10 @@ class _Changes:
 
 
 async def store_alone(db: Database, batch: Sequence[Fetch]) -> Stored:
-    """`store` in a transaction of its own."""
-    if db.is_sqlite and batch:
+    """`store` in a transaction of its own. Raises `StorageUnavailable` when it was not stored."""
+    if not batch:
+        return Stored()
+    if db.is_sqlite:
         return await db.write_at_once(lambda driver: _store_on_sqlite(driver, batch))
     async with db.write() as connection:
         return await store(connection, batch)
@@ -158,6 +161,7 @@ async def store(connection: Connection, batch: Sequence[Fetch]) -> Stored:
     if connection.dialect.name != "postgresql":
         return await at_once(connection, lambda driver: _store_on_sqlite(driver, batch))
     changes = _settle(batch, await _pass_on_postgresql(connection, batch))
+    # What is dropped looks at what was added: it can not be said together with it.
     rows, seen, added, *dropped = _writing("postgresql", changes)
     for statement, parameters in (together([rows, seen, added], _TOUCH_POSTGRESQL), *dropped):
         await straight(connection, statement, parameters)
@@ -183,20 +187,27 @@ async def _pass_on_postgresql(connection: Connection, batch: Sequence[Fetch]) ->
 
 
 def _settle(batch: Sequence[Fetch], passed: Sequence[Any]) -> _Changes:
-    forged = sum([fetch.pixel_id is None for fetch in batch])
-    changes = _Changes(Stored(forged=forged, not_consented=len(batch) - forged - len(passed)))
-    stored = changes.stored
+    changes = _Changes()
+    recorded = collapsed = over_limit = 0
     for message_id, mail in _by_message(batch, passed).items():
         if mail.repeated:
             # A batch is stored whole: the others of this message were settled then.
-            stored.recorded += mail.repeated
-            stored.collapsed += len(mail.fetches)
+            recorded += mail.repeated
+            collapsed += len(mail.fetches)
             continue
         settled = settle(mail.seen, mail.letter, mail.fetches)
-        stored.recorded += len(settled.rows)
-        stored.collapsed += settled.repeats
-        stored.over_limit += settled.over_limit
+        recorded += len(settled.rows)
+        collapsed += settled.repeats
+        over_limit += settled.over_limit
         changes.note(message_id, mail, settled)
+    forged = sum([fetch.pixel_id is None for fetch in batch])
+    changes.stored = Stored(
+        recorded=recorded,
+        collapsed=collapsed,
+        over_limit=over_limit,
+        not_consented=len(batch) - forged - len(passed),
+        forged=forged,
+    )
     return changes
 
 
@@ -215,6 +226,7 @@ def _by_message(batch: Sequence[Fetch], passed: Sequence[Any]) -> dict[MessageId
 
 
 def _writing(dialect: str, changes: _Changes) -> list[Statement]:
+    """Rows, what is known of their messages, figures; one more when figures fall."""
     return [
         _writing_rows(dialect, changes.rows),
         known.writing(dialect, changes.seen),

@@ -57,15 +57,15 @@ async def unused(connection: Connection, before: datetime, limit: int) -> list[t
 async def purge(connection: Connection, kind: Kept, before: datetime, limit: int) -> int:
     """Remove one slice; returns how many it was. Consent is not removed but expires, see `unused`."""
     found = due(kind, before).limit(limit)
-    if kind is Kept.MESSAGES:
-        # Whoever holds a mail just now, such as a withdrawal, is not waited for.
-        found = found.with_for_update(of=messages, skip_locked=True)
+    if kind in (Kept.MESSAGES, Kept.PIXELS):
+        # Whoever holds a mail or its pixel just now, such as a withdrawal, is not waited for.
+        found = found.with_for_update(of=_KEYS[kind].table, skip_locked=True)
     keys = (await connection.execute(found)).scalars().all()
     match kind:
         case Kept.MESSAGES:
             async with figures.kept_of(connection, keys):
                 await _note_last_mail(connection, keys)
-                await _delete(connection, messages.c.message_id, keys)
+                await _delete(connection, _KEYS[kind], keys)
         case Kept.OPENS:
             await purge_opens(connection, keys)
         case Kept.EVIDENCE:
@@ -242,6 +242,7 @@ def _old_pixels(before: datetime) -> Select[Any]:
 _KEYS: Mapping[Kept, Column[Any]] = {
     Kept.ADDRESS_CHANGES: address_changes.c.change_id,
     Kept.PIXELS: pixels.c.pixel_id,
+    Kept.MESSAGES: messages.c.message_id,
     Kept.SENDS: sends.c.send_id,
     Kept.AUDIT: audit_log.c.audit_id,
     Kept.SEALED_EVIDENCE: sealed_evidence.c.subscriber_id,

@@ -40,6 +40,7 @@ def read(standing: str, sessions: int, first_human_at: str | datetime | None, ti
 
 
 def writing(dialect: str, seen: Mapping[MessageId, Seen]) -> Statement:
+    """Stores `seen` in place of what was known; the opposite of `read`."""
     if dialect == "postgresql":
         return _ON_POSTGRESQL, (
             list(seen),

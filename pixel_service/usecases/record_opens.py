@@ -29,7 +29,7 @@ class Outcome(StrEnum):
     RECORDED = "recorded"
     #: The same mail program asked again within a minute: one open.
     COLLAPSED = "collapsed"
-    #: Genuine, but consent or mapping is gone, or the recording window is over.
+    #: Genuine, but consent or mapping is gone, or it happened outside the recording window.
     NOT_CONSENTED = "not_consented"
     HEAD = "head"
     #: The message has as many rows as are kept.
@@ -50,7 +50,8 @@ class RecorderLimits:
     capacity: int = 20_000
     #: Requests in one transaction.
     batch: int = 1_000
-    #: Requests that are answered in one turn of the event loop: while hundreds are, the next transaction does not begin.
+    #: Requests of one group. A commit answers one group per turn of the event loop: while hundreds are answered, the next
+    #: transaction does not begin.
     group: int = 32
     #: Answers leave whole paces after the first request of their group. Storing rows is more work than storing none, and the
     #: time of an answer must not tell a living pixel from a forged or withdrawn one (P1). This is the shortest; a pace lasts
@@ -78,7 +79,7 @@ class _Group:
     fetches: list[Fetch] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     stored: bool = False
-    #: Whether the shortest pace is over; from then on it takes no more requests.
+    #: Whether the shortest pace is over: it takes no more requests, as it does not either once it is full.
     closed: bool = False
     deadline: asyncio.TimerHandle = field(init=False)
 

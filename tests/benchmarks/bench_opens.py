@@ -1,7 +1,8 @@
 """Recorded, consent-checked, durable opens per second beside a bare uvicorn app, a Starlette route and nginx; latency at a steady
 1,000 a second; CPU and memory per open.
 
-First the steady rate, on a database that comes from no flood; then as fast as 64 and 256 connections ask. Rounds alternate between ours and the peers, so that a busy machine slows all of them. Every open is of another message, and what
+First a second to warm up, then the steady rate, before the long floods; then as fast as 64 and 256 connections ask. Rounds
+alternate between ours and the peers, so that a busy machine slows all of them. Every open is of another message, and what
 the database holds afterwards is counted: an answer that recorded nothing would be no figure.
 """
 

@@ -80,6 +80,7 @@ async def erases(visit: Visit, mine: str) -> None:
     await visit.looks_right()
     assert await visit.page.locator("main form button").count() == 1
     await visit.press_main_button()
+    await visit.page.locator(".facts dd").first.wait_for()
     assert await visit.page.locator(".facts dd").count() >= 3
     await visit.looks_right()
 

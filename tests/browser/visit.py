@@ -34,7 +34,9 @@ class Visit:
 
     async def looks_right(self) -> None:
         """One heading, the right language, and no sideways scrolling on phones, large and small."""
+        await self.page.wait_for_load_state()
         assert await self.page.get_attribute("html", "lang") == self.language
+        await self.page.locator("h1").first.wait_for()
         assert await self.page.locator("h1").count() == 1
         size = self.page.viewport_size
         assert size is not None

@@ -234,6 +234,33 @@ async def test_at_once_too_a_lock_is_waited_for_no_longer_than_the_patience(sqli
     await sqlite.write_at_once(note_at_once)
 
 
+async def test_a_transaction_that_was_given_up_while_it_waited_for_the_lock_does_not_keep_it(
+    sqlite: Database, url: str, path: Path
+) -> None:
+    patient = Database(f"{url}?timeout=5")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await add(patient, ADA)
+    await patient.write_at_once(note_at_once)
+    await add(patient, ADA)
+    await add(sqlite, "another")
+    await patient.close()
+
+
+async def test_reading_that_was_given_up_at_any_step_spoils_no_connection(url: str) -> None:
+    database = Database(url, pool_size=1)
+    for steps in range(40):
+        reading = asyncio.create_task(count(database))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait({reading})
+        assert await count(database) == 0
+    await database.close()
+
+
 def note_at_once(driver: sqlite3.Connection) -> int:
     return driver.execute("INSERT INTO journals (journal_id, bound_at) VALUES ('it', '2026-01-01')").rowcount
 

@@ -1,6 +1,7 @@
 """A rehearsal reads what it wrote, on the real tables, and leaves nothing behind (P10)."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import insert, select
@@ -47,16 +48,21 @@ async def test_what_was_rehearsed_never_happened(db: Database) -> None:
     await note(db, "after")
 
 
-async def test_what_was_rehearsed_at_once_never_happened(new_sqlite: NewDatabase) -> None:
-    db = Database(new_sqlite())
-    before = await dump(db)
-    async with rehearse(db) as rehearsal:
+@pytest.fixture
+async def sqlite(new_sqlite: NewDatabase) -> AsyncIterator[Database]:
+    database = Database(new_sqlite())
+    yield database
+    await database.close()
+
+
+async def test_what_was_rehearsed_at_once_never_happened(sqlite: Database) -> None:
+    before = await dump(sqlite)
+    async with rehearse(sqlite) as rehearsal:
         written = "INSERT INTO journals (journal_id, bound_at) VALUES ('within', '2026-01-01')"
         await rehearsal.write_at_once(lambda driver: driver.execute(written))
         async with rehearsal.read() as connection:
             assert await noted(connection) == ["within"]
-    assert await dump(db) == before
-    await db.close()
+    assert await dump(sqlite) == before
 
 
 async def test_a_block_that_fails_takes_back_its_own_only(db: Database) -> None:

@@ -517,6 +517,19 @@ async def test_deleting_my_opens_leaves_consent_and_pixels_so_later_opens_count(
     assert await figures(ctx, campaign) == (1, 1, 0, 0, 0, 1)
 
 
+async def test_what_happened_before_ones_opens_were_deleted_is_not_stored_afterwards(ctx: Context) -> None:
+    """It waits in a recorder's buffer, perhaps of another process."""
+    anna = await measured(ctx)
+    waiting = [
+        seen(ctx, row.pixel_id)._replace(at=ctx.clock() - timedelta(microseconds=1))
+        for row in await rows(ctx.db, pixels)
+    ]
+    assert await delete_my_opens(ctx, anna, BY_PAGE)
+    async with ctx.db.write() as connection:
+        assert (await store(connection, waiting)).not_consented == len(waiting)
+    assert await rows(ctx.db, opens) == []
+
+
 async def test_the_opens_of_others_stay(ctx: Context) -> None:
     await join(ctx, "bo@example.com", BLOG, OPENS)
     anna = await measured(ctx)

@@ -295,10 +295,11 @@ async def test_deleting_ones_opens_deletes_nothing_else(
     assert figures(done.text) == ["2", "0", "0"]
     after = await dump(ctx.db)
     changed = {name for name in before if before[name] != after[name]}
-    of_opens = {"opens", "message_opens", "campaign_figures", "rights_requests"}
+    of_opens = {"opens", "message_opens", "campaign_figures", "pixels", "rights_requests"}
     assert of_opens <= changed <= {*of_opens, "scrubs"}
     async with ctx.db.read() as connection:
         assert len((await connection.execute(select(opens))).all()) == 2  # Bo's
+    assert len(after["pixels"]) == len(before["pixels"])
 
 
 async def test_a_restriction_is_shown_and_can_be_lifted(

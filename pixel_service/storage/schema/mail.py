@@ -121,9 +121,10 @@ pixels = Table(
     Column("pixel_id", id_type(), primary_key=True),
     Column("message_id", ForeignKey("messages.message_id"), nullable=False, unique=True),
     Column("subscriber_id", ForeignKey("subscribers.subscriber_id"), nullable=False, index=True),
-    #: Beginning and end of the recording window (P8). It begins anew when somebody has their opens deleted (R9).
-    Column("counts_from", Moment),
+    #: End of the recording window (P8).
     Column("closes_at", Moment, nullable=False),
+    #: When the person last had their opens deleted (R9): the window begins there. Otherwise it begins with the mail.
+    Column("reopened_at", Moment),
     #: When its mail was handed over at the latest; stands in for the acceptance while that is not recorded.
     Column("handed_over_at", Moment),
 )

@@ -1,4 +1,4 @@
-"""Since when a pixel counts: what waited while its opens were deleted is not stored afterwards."""
+"""Since when a pixel counts again: what waited while its opens were deleted is not stored afterwards."""
 
 from collections.abc import Sequence
 
@@ -14,4 +14,4 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    op.add_column("pixels", sa.Column("counts_from", columns.Moment(timezone=True), nullable=True))
+    op.add_column("pixels", sa.Column("reopened_at", columns.Moment(timezone=True), nullable=True))

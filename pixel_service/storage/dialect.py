@@ -1,6 +1,5 @@
 """Where SQLite and PostgreSQL differ, in one place: connecting, beginning to write, locking, and speaking to the driver itself."""
 
-import asyncio
 import os
 import re
 import sqlite3
@@ -108,8 +107,9 @@ def _configure_sqlite(engine: AsyncEngine, patience: float, *, read_only: bool) 
         begin = "BEGIN" if read_only else _BEGIN_TO_WRITE
         try:
             connection.connection.dbapi_connection.run_async(lambda driver: driver.execute_fetchall(begin))
-        except asyncio.CancelledError:
-            # The driver's thread says it all the same, and nobody would end it.
+        except BaseException:
+            # Given up: the driver's thread says it all the same, and nobody would end it. Refused: perhaps an earlier
+            # transaction could not be ended.
             connection.invalidate()
             raise
 

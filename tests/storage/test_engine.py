@@ -14,6 +14,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from pixel_service.domain.errors import StorageUnavailable
+from pixel_service.storage.dialect import at_once
 from pixel_service.storage.engine import Connection, Database
 from pixel_service.storage.migrations import is_current, migrate
 from pixel_service.storage.schema import journals, users
@@ -247,6 +248,14 @@ async def test_a_transaction_that_was_given_up_while_it_waited_for_the_lock_does
     await add(patient, ADA)
     await add(sqlite, "another")
     await patient.close()
+
+
+async def test_a_transaction_that_could_not_be_ended_stops_nobody_for_good(sqlite: Database) -> None:
+    async with sqlite._writer.connect() as connection:
+        await at_once(connection, lambda driver: driver.execute("BEGIN IMMEDIATE"))
+    await refused(sqlite)
+    await add(sqlite, ADA)
+    assert await count(sqlite) == 1
 
 
 async def test_reading_that_was_given_up_at_any_step_spoils_no_connection(url: str) -> None:

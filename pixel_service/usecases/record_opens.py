@@ -7,6 +7,7 @@ harmless. Whether an open may be stored is decided in storage, in that transacti
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import structlog
 from pixel_service.domain.opens import Fetch
 from pixel_service.storage.engine import Database
 from pixel_service.storage.recording import Stored, store_alone
+from pixel_service.usecases.timekeeper import Timekeeper
 
 _log = structlog.get_logger(__name__)
 
@@ -76,6 +78,10 @@ class _Group:
 
     #: Seconds.
     pace: float
+    #: By `time.monotonic`, in seconds.
+    opened_at: float
+    #: Whole ones that it has waited for.
+    paces: int = 0
     fetches: list[Fetch] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     stored: bool = False
@@ -99,6 +105,7 @@ class Recorder:
         self._waiting = 0
         self._wake = asyncio.Event()
         self._stopping = False
+        self._timekeeper = Timekeeper()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -121,12 +128,17 @@ class Recorder:
 
     def _open_group(self) -> _Group:
         loop = asyncio.get_running_loop()
-        group = self._open = _Group(self._pace())
+        group = self._open = _Group(self._pace(), time.monotonic())
         group.deadline = loop.call_later(self._limits.deadline.total_seconds(), self._answer_unstored, group)
-        loop.call_later(self._limits.pace.total_seconds(), self._end_first_pace, group)
-        loop.call_later(group.pace, self._end_pace, group)
+        first = group.opened_at + self._limits.pace.total_seconds()
+        self._timekeeper.call_at(first, lambda: self._end_first_pace(group))
+        self._await_pace(group)
         self._groups.append(group)
         return group
+
+    def _await_pace(self, group: _Group) -> None:
+        group.paces += 1
+        self._timekeeper.call_at(group.opened_at + group.paces * group.pace, lambda: self._end_pace(group))
 
     def _pace(self) -> float:
         """Whatever the commits carried: one that is slow because it stores must not be late alone."""
@@ -144,11 +156,10 @@ class Recorder:
             group.answered.set()
 
     def _end_pace(self, group: _Group) -> None:
-        """Timers are set by timers, never by the commit: rounded to milliseconds, they would tell when it was."""
         if group.stored:
             group.answered.set()
         elif not group.answered.is_set():
-            asyncio.get_running_loop().call_later(group.pace, self._end_pace, group)
+            self._await_pace(group)
 
     def _answer_unstored(self, group: _Group) -> None:
         group.answered.set()
@@ -160,6 +171,7 @@ class Recorder:
             self._open = None
 
     def start(self) -> None:
+        self._timekeeper.start()
         self._task = asyncio.create_task(self._run(), name="recorder")
 
     async def stop(self) -> None:
@@ -172,6 +184,7 @@ class Recorder:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+            self._timekeeper.stop()
         if self._waiting:
             self.count(Outcome.DROPPED, self._waiting)
             _log.error("opens lost at stop", action="record_opens", opens=self._waiting)

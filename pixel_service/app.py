@@ -4,6 +4,7 @@ The only module that hands out the clock and chance; everything below takes them
 """
 
 import os
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -219,7 +220,11 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """The context with recorder and web application; leaving it stores every open that was taken."""
     metrics = Metrics()
     async with open_context(settings) as ctx:
-        recorder = Recorder(ctx.db, count=lambda outcome, number: metrics.count_open(outcome.value, number))
+        recorder = Recorder(
+            ctx.db,
+            count=lambda outcome, number: metrics.count_open(outcome.value, number),
+            chance=random.SystemRandom().random,
+        )
         recorder.start()
         try:
             yield Service(

@@ -60,6 +60,8 @@ class RecorderLimits:
     #: as long as the slowest of the last `remembered` commits.
     pace: timedelta = timedelta(milliseconds=5)
     longest_pace: timedelta = timedelta(milliseconds=50)
+    #: Paces begin up to so much later, by chance: how busy the machine was before their end moves it by some microseconds.
+    blur: timedelta = timedelta(milliseconds=1)
     remembered: int = 64
     #: Pixels that hide each other: a group with as many waits for the shortest pace only, then for its commit.
     crowd: int = 8
@@ -78,8 +80,8 @@ class _Group:
 
     #: Seconds.
     pace: float
-    #: By `time.monotonic`, in seconds.
-    opened_at: float
+    #: When its paces begin, by `time.monotonic`, in seconds.
+    began_at: float
     #: Whole ones that it has waited for.
     paces: int = 0
     fetches: list[Fetch] = field(default_factory=list)
@@ -93,8 +95,17 @@ class _Group:
 class Recorder:
     """One per process. `record` may be called before `start` and after `stop`: it answers by the deadline."""
 
-    def __init__(self, db: Database, *, count: Count, limits: RecorderLimits | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        count: Count,
+        limits: RecorderLimits | None = None,
+        chance: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """`chance` gives numbers from 0 up to 1."""
         self.count = count
+        self._chance = chance
         self._db = db
         self._limits = limits or RecorderLimits()
         self._groups: deque[_Group] = deque()
@@ -128,9 +139,10 @@ class Recorder:
 
     def _open_group(self) -> _Group:
         loop = asyncio.get_running_loop()
-        group = self._open = _Group(self._pace(), time.monotonic())
+        blurred = self._chance() * self._limits.blur.total_seconds()
+        group = self._open = _Group(self._pace(), time.monotonic() + blurred)
         group.deadline = loop.call_later(self._limits.deadline.total_seconds(), self._answer_unstored, group)
-        first = group.opened_at + self._limits.pace.total_seconds()
+        first = group.began_at + self._limits.pace.total_seconds()
         self._timekeeper.call_at(first, lambda: self._end_first_pace(group))
         self._await_pace(group)
         self._groups.append(group)
@@ -138,7 +150,7 @@ class Recorder:
 
     def _await_pace(self, group: _Group) -> None:
         group.paces += 1
-        self._timekeeper.call_at(group.opened_at + group.paces * group.pace, lambda: self._end_pace(group))
+        self._timekeeper.call_at(group.began_at + group.paces * group.pace, lambda: self._end_pace(group))
 
     def _pace(self) -> float:
         """Whatever the commits carried: one that is slow because it stores must not be late alone."""

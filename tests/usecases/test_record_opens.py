@@ -282,6 +282,16 @@ async def test_a_pace_lasts_as_long_as_the_slowest_commit_of_late(
     assert min(took[:2]) > 0.3 >= took[-1]
 
 
+async def test_a_pace_begins_later_by_chance(db: Troubled, mail: TrackedMail) -> None:
+    limits = RecorderLimits(blur=timedelta(seconds=1), deadline=LONG)
+    recorder = Recorder(db, count=lambda _reason, _number: None, limits=limits, chance=lambda: 0.5)
+    recorder.start()
+    began = asyncio.get_running_loop().time()
+    await recorder.record(later(mail))
+    assert asyncio.get_running_loop().time() - began > 0.5
+    await recorder.stop()
+
+
 async def test_whoever_comes_after_a_deadline_has_a_deadline_of_their_own(
     database_url: str, mail: TrackedMail, start: Start
 ) -> None:
@@ -386,6 +396,18 @@ async def test_stopping_stores_what_is_waiting(
         stop = asyncio.create_task(recorder.stop())
         await asyncio.sleep(0)
     await stop
+    assert await stored(db) == 1
+
+
+async def test_stopping_answers_who_is_stored_and_waits_for_the_end_of_a_pace(
+    db: Troubled, mail: TrackedMail, start: Start
+) -> None:
+    recorder = start(RecorderLimits(pace=LONG, longest_pace=LONG, deadline=LONG))
+    asked = asyncio.create_task(recorder.record(later(mail)))
+    await asyncio.wait({asked}, timeout=0.5)
+    assert not asked.done()
+    await recorder.stop()
+    await asyncio.wait_for(asked, timeout=10)
     assert await stored(db) == 1
 
 

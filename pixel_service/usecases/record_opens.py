@@ -57,12 +57,13 @@ class RecorderLimits:
     group: int = 32
     #: Answers leave whole paces after the first request of their group. Storing rows is more work than storing none, and the
     #: time of an answer must not tell a living pixel from a forged or withdrawn one (P1). This is the shortest; a pace lasts
-    #: as long as the slowest of the last `remembered` commits.
+    #: `margin` times as long as the longest that a request waited for one of the last `remembered` commits.
     pace: timedelta = timedelta(milliseconds=5)
     longest_pace: timedelta = timedelta(milliseconds=50)
     #: Paces begin up to so much later, by chance: how busy the machine was before their end moves it by some microseconds.
     blur: timedelta = timedelta(milliseconds=1)
     remembered: int = 64
+    margin: float = 1.25
     #: Pixels that hide each other: a group with as many waits for the shortest pace only, then for its commit.
     crowd: int = 32
     #: Longest a request waits for its commit.
@@ -109,8 +110,8 @@ class Recorder:
         self._db = db
         self._limits = limits or RecorderLimits()
         self._groups: deque[_Group] = deque()
-        #: Seconds that the last commits took.
-        self._took: deque[float] = deque(maxlen=self._limits.remembered)
+        #: Seconds that the oldest request of each of the last commits waited: for the commit before, and for its own.
+        self._waits: deque[float] = deque(maxlen=self._limits.remembered)
         #: The newest group while it takes more requests.
         self._open: _Group | None = None
         self._waiting = 0
@@ -154,8 +155,8 @@ class Recorder:
 
     def _pace(self) -> float:
         """Whatever the commits carried: one that is slow because it stores must not be late alone."""
-        slowest = max(self._took, default=0.0)
-        return min(max(slowest, self._limits.pace.total_seconds()), self._limits.longest_pace.total_seconds())
+        longest = max(self._waits, default=0.0) * self._limits.margin
+        return min(max(longest, self._limits.pace.total_seconds()), self._limits.longest_pace.total_seconds())
 
     def _end_first_pace(self, group: _Group) -> None:
         """From now on a request would wait for less than its deadline here, and takes a group of its own."""
@@ -222,11 +223,11 @@ class Recorder:
     async def _commit(self, groups: list[_Group]) -> None:
         """Try until it is stored."""
         batch = [fetch for group in groups for fetch in group.fetches]
-        delay, began = self._limits.first_retry, asyncio.get_running_loop().time()
+        delay = self._limits.first_retry
         while (stored := await self._try_to_store(batch)) is None:
             await asyncio.sleep(delay.total_seconds())
             delay = min(delay * 2, self._limits.longest_retry)
-        self._took.append(asyncio.get_running_loop().time() - began)
+        self._waits.append(time.monotonic() - groups[0].began_at)
         self._waiting -= len(batch)
         for group in groups:
             group.stored = True

@@ -262,7 +262,7 @@ async def test_many_requests_for_one_pixel_are_no_crowd(
     assert loop.time() - began > 1.19
 
 
-async def test_a_pace_lasts_as_long_as_the_slowest_commit_of_late(
+async def test_a_pace_lasts_as_long_as_the_longest_wait_of_late(
     db: Troubled, database_url: str, mail: TrackedMail, start: Start
 ) -> None:
     """A commit that stores is a little slower than one that does not, and must not be late alone."""
@@ -280,6 +280,22 @@ async def test_a_pace_lasts_as_long_as_the_slowest_commit_of_late(
         await recorder.record(fetch(PixelId("unknown"), at=NOW))
         took.append(loop.time() - began)
     assert min(took[:2]) > 0.3 >= took[-1]
+
+
+async def test_a_pace_covers_the_commit_that_was_under_way_and_a_quarter_more(
+    db: Troubled, mail: TrackedMail, start: Start
+) -> None:
+    """Whoever comes during a commit waits for two; if paces were as long as one, those that store would be late more often."""
+    recorder = start(RecorderLimits(deadline=LONG, longest_pace=LONG))
+    loop = asyncio.get_running_loop()
+    db.slow = 0.4
+    first = asyncio.create_task(recorder.record(later(mail)))
+    await asyncio.sleep(0.05)
+    await recorder.record(later(mail))
+    await first
+    db.slow, began = 0.0, loop.time()
+    await recorder.record(later(mail))
+    assert loop.time() - began > 0.85
 
 
 async def test_a_pace_begins_later_by_chance(db: Troubled, mail: TrackedMail) -> None:

@@ -1,10 +1,12 @@
 """Every class of data goes when its period is over and not before, until only hashes are left (T1-T3)."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Table, insert, select
 
 from pixel_service.app import new_event_id
 from pixel_service.domain.consent import Act, State
@@ -99,6 +101,26 @@ async def test_a_pixel_goes_with_its_recording_window(ctx: Context, clock: Clock
     clock.move(MOMENT)
     assert await purge(ctx) == nothing_but(pixels=1)
     assert (await rows(ctx.db, pixels), len(await rows(ctx.db, opens))) == ([], 1)
+
+
+@pytest.mark.parametrize("table", [pixels, messages])
+async def test_what_a_withdrawal_holds_is_left_for_the_next_run(
+    new_postgres: Callable[[], str], clock: Clock, table: Table
+) -> None:
+    """Waiting for it while holding others would be a deadlock."""
+    db = Database(new_postgres())
+    ctx = context(db, clock)
+    ctx = replace(ctx, policy=replace(ctx.policy, keep=replace(ctx.policy.keep, delivery=DAY)))
+    await anna(ctx)
+    clock.move(ctx.policy.recording_window + DAY)
+    async with db.write() as withdrawal:
+        held = (await withdrawal.execute(select(table).with_for_update())).all()
+        async with asyncio.timeout(5):
+            await purge(ctx)
+    assert await rows(db, table) == held
+    await purge(ctx)
+    assert len(await rows(db, table)) < len(held)
+    await db.close()
 
 
 async def test_opens_mails_and_sends_go_after_their_period_and_reports_show_what_is_left(

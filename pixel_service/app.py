@@ -268,7 +268,7 @@ def _pixel(settings: Settings, ctx: Context, recorder: Recorder) -> PixelEndpoin
 
 #: A canary's image leaves when it is stored: nobody looks at the time, and others wait for the locks it holds.
 _CANARY_LIMITS = RecorderLimits(
-    pace=timedelta(milliseconds=1), deadline=timedelta(seconds=2), drain=timedelta(seconds=2)
+    beat=timedelta(milliseconds=1), deadline=timedelta(seconds=2), drain=timedelta(seconds=2)
 )
 
 

@@ -7,12 +7,14 @@ harmless. Whether an open may be stored is decided in storage, in that transacti
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from heapq import nlargest
 
 import structlog
 
@@ -52,19 +54,20 @@ class RecorderLimits:
     capacity: int = 20_000
     #: Requests in one transaction.
     batch: int = 1_000
-    #: Requests of one group. A commit answers one group per turn of the event loop: while hundreds are answered, the next
-    #: transaction does not begin.
+    #: Requests of one group: they are answered in one turn of the event loop.
     group: int = 32
-    #: Answers leave whole paces after the first request of their group. Storing rows is more work than storing none, and the
-    #: time of an answer must not tell a living pixel from a forged or withdrawn one (P1). This is the shortest; a pace lasts
-    #: `margin` times as long as the longest that a request waited for one of the last `remembered` commits.
-    pace: timedelta = timedelta(milliseconds=5)
-    longest_pace: timedelta = timedelta(milliseconds=50)
-    #: Paces begin up to so much later, by chance: how busy the machine was before their end moves it by some microseconds.
-    blur: timedelta = timedelta(milliseconds=1)
-    remembered: int = 64
+    #: Answers leave at whole paces after the first request of their group, and a pace is whole beats. Storing rows is more work
+    #: than storing none, and the time of an answer must not tell a living pixel from a forged or withdrawn one (P1).
+    beat: timedelta = timedelta(milliseconds=4)
+    #: A pace is `margin` times as long as requests waited for the slowest of the last `remembered` commits, but for the
+    #: `spared` slowest: those are the disk's, whatever they carry.
     margin: float = 1.25
-    #: Pixels that hide each other: a group with as many waits for the shortest pace only, then for its commit.
+    remembered: int = 64
+    spared: int = 2
+    longest_pace: timedelta = timedelta(milliseconds=50)
+    #: Beats begin up to so much later, by chance: how busy the machine was before their end moves it by some microseconds.
+    blur: timedelta = timedelta(milliseconds=1)
+    #: Pixels that hide each other: who is stored together with as many is answered at a whole beat.
     crowd: int = 32
     #: Longest a request waits for its commit.
     deadline: timedelta = timedelta(milliseconds=250)
@@ -77,19 +80,19 @@ class RecorderLimits:
 
 @dataclass(slots=True)
 class _Group:
-    """Requests that are stored and answered together."""
+    """Requests that are stored and answered together. It takes no more of them after its first beat, or once it is full."""
 
-    #: Seconds.
-    pace: float
-    #: When its paces begin, by `time.monotonic`, in seconds.
+    #: In beats.
+    pace: int
+    #: When its beats begin, by `time.monotonic`, in seconds.
     began_at: float
-    #: Whole ones that it has waited for.
-    paces: int = 0
+    #: How many are over.
+    beats: int = 0
     fetches: list[Fetch] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     stored: bool = False
-    #: Whether the shortest pace is over: it takes no more requests, as it does not either once it is full.
-    closed: bool = False
+    #: Stored with a crowd.
+    hidden: bool = False
     deadline: asyncio.TimerHandle = field(init=False)
 
 
@@ -142,40 +145,33 @@ class Recorder:
         loop = asyncio.get_running_loop()
         blurred = self._chance() * self._limits.blur.total_seconds()
         group = self._open = _Group(self._pace(), time.monotonic() + blurred)
-        group.deadline = loop.call_later(self._limits.deadline.total_seconds(), self._answer_unstored, group)
-        first = group.began_at + self._limits.pace.total_seconds()
-        self._timekeeper.call_at(first, lambda: self._end_first_pace(group))
-        self._await_pace(group)
+        group.deadline = loop.call_later(self._limits.deadline.total_seconds(), self._answer, group)
+        self._await_beat(group)
         self._groups.append(group)
         return group
 
-    def _await_pace(self, group: _Group) -> None:
-        group.paces += 1
-        self._timekeeper.call_at(group.began_at + group.paces * group.pace, lambda: self._end_pace(group))
-
-    def _pace(self) -> float:
+    def _pace(self) -> int:
         """Whatever the commits carried: one that is slow because it stores must not be late alone."""
-        longest = max(self._waits, default=0.0) * self._limits.margin
-        return min(max(longest, self._limits.pace.total_seconds()), self._limits.longest_pace.total_seconds())
+        slowest = nlargest(self._limits.spared + 1, self._waits)
+        needed = min(slowest[-1] * self._limits.margin if slowest else 0.0, self._limits.longest_pace.total_seconds())
+        return max(1, math.ceil(needed / self._limits.beat.total_seconds()))
 
-    def _end_first_pace(self, group: _Group) -> None:
-        """From now on a request would wait for less than its deadline here, and takes a group of its own."""
-        group.closed = True
+    def _await_beat(self, group: _Group) -> None:
+        moment = group.began_at + (group.beats + 1) * self._limits.beat.total_seconds()
+        self._timekeeper.call_at(moment, lambda: self._end_beat(group))
+
+    def _end_beat(self, group: _Group) -> None:
+        """After the first, a request would wait for less than its deadline here, and takes a group of its own."""
+        group.beats += 1
         self._close(group)
-        self._answer_crowd(group)
-
-    def _answer_crowd(self, group: _Group) -> None:
-        if group.closed and group.stored and len({fetch.pixel_id for fetch in group.fetches}) >= self._limits.crowd:
-            group.answered.set()
-
-    def _end_pace(self, group: _Group) -> None:
-        if group.stored:
-            group.answered.set()
+        if group.stored and (group.hidden or group.beats % group.pace == 0 or self._stopping):
+            self._answer(group)
         elif not group.answered.is_set():
-            self._await_pace(group)
+            self._await_beat(group)
 
-    def _answer_unstored(self, group: _Group) -> None:
+    def _answer(self, group: _Group) -> None:
         group.answered.set()
+        group.deadline.cancel()
         self._close(group)
 
     def _close(self, group: _Group) -> None:
@@ -229,16 +225,10 @@ class Recorder:
             delay = min(delay * 2, self._limits.longest_retry)
         self._waits.append(time.monotonic() - groups[0].began_at)
         self._waiting -= len(batch)
+        hidden = len({fetch.pixel_id for fetch in batch}) >= self._limits.crowd
         for group in groups:
-            group.stored = True
-            group.deadline.cancel()
-        self._answer_in_turns(groups)
+            group.stored, group.hidden = True, hidden
         self._count(stored)
-
-    def _answer_in_turns(self, groups: list[_Group]) -> None:
-        self._answer_crowd(groups[0])
-        if len(groups) > 1:
-            asyncio.get_running_loop().call_soon(self._answer_in_turns, groups[1:])
 
     async def _try_to_store(self, batch: list[Fetch]) -> Stored | None:
         try:

@@ -22,7 +22,7 @@ _AGENTS = (
 )
 _FAMILIES = {agent: judge(agent, "").client_family for agent in _AGENTS}
 #: Seconds.
-_PROMISED_WITHIN = (RecorderLimits().deadline - RecorderLimits().pace).total_seconds() - 0.01
+_PROMISED_WITHIN = (RecorderLimits().deadline - RecorderLimits().beat).total_seconds() - 0.01
 #: Repeats closer than 60 s are one row; later ones are not asked for.
 _ASK_AGAIN_WITHIN = 30.0
 _LONGEST = 600.0

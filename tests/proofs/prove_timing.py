@@ -2,8 +2,8 @@
 
     python -m tests.proofs.prove_timing [--each 20000] [--seed 7]
 
-Against the real service on both databases: one connection that waits for each answer, which sees the commit of its own
-request alone and is the most telling, and eight at once.
+Against the real service on both databases, asked by one connection, by eight, and, with a quarter as many, together with
+as many withdrawn ones as make a crowd.
 """
 
 import argparse
@@ -18,9 +18,10 @@ from rich.table import Table
 
 from tests.benchmarks.database import databases
 from tests.proofs.telling_apart import Comparison, compare
-from tests.proofs.timing import Timed, measure
+from tests.proofs.timing import Timed, Way, measure
 
-_CONNECTIONS = (1, 8)
+#: Of each kind, per one of what is asked for. A crowd is as many requests.
+_SHARES = {Way.ALONE: 1.0, Way.TOGETHER: 1.0, Way.IN_A_CROWD: 0.25}
 _SHUFFLES = 200
 
 
@@ -30,15 +31,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--only", choices=["SQLite", "PostgreSQL"])
     asked = parser.parse_args()
+    each = {way: int(share * asked.each) for way, share in _SHARES.items()}
     good = []
     with databases() as found:
         for name, new in found.items():
             if asked.only in {None, name}:
                 chance, began = random.Random(asked.seed), time.monotonic()
-                measured = asyncio.run(measure(new(), asked.each, _CONNECTIONS, chance))
-                for connections, timed in measured.items():
+                measured = asyncio.run(measure(new(), each, chance))
+                for way, timed in measured.items():
                     comparison = compare(timed.times, chance, shuffles=_SHUFFLES)
-                    _show(f"{name}, {connections} connection(s), {asked.each:,} of each kind", timed, comparison)
+                    _show(f"{name}, {way}, {each[way]:,} of each kind", timed, comparison)
                     good.append(comparison.is_like_chance and len(timed.answers) == 1)
                 print(f"{time.monotonic() - began:,.0f} s", flush=True)
     sys.exit(not all(good))

@@ -4,8 +4,10 @@ import asyncio
 import random
 import string
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from pixel_service.domain.consent import TRACKING_OPENS, Event
 from pixel_service.domain.messages import PixelId, SubscriberId
@@ -13,6 +15,7 @@ from pixel_service.storage import consent
 from pixel_service.storage.consent import Happening
 from pixel_service.storage.engine import Database
 from pixel_service.storage.opens import erase_opens
+from pixel_service.usecases.record_opens import RecorderLimits
 from tests.benchmarks.seed import seed
 from tests.journeys.seed import TOKENS, an_id
 from tests.journeys.service import environment, free_port, process, until_ready
@@ -26,8 +29,22 @@ _WARM_UP = 200
 _PATIENCE = 600.0
 #: People who withdraw in one transaction.
 _AT_ONCE = 500
+_FEW = 8
+#: Pixels of somebody's own, all withdrawn, that are asked for together with the one they want to know about.
+_DECOYS = RecorderLimits().crowd - 1
 
 Asked = tuple[str, bytes]
+
+
+class Way(StrEnum):
+    """How tokens are asked for."""
+
+    #: The next as soon as the last is answered: each waits for a commit of its own, which is the most telling.
+    ALONE = "one connection"
+    #: Requests of all kinds share commits.
+    TOGETHER = f"{_FEW} connections"
+    #: Answered a little sooner, as part of a crowd.
+    IN_A_CROWD = f"together with {_DECOYS} that are withdrawn"
 
 
 @dataclass(slots=True)
@@ -42,41 +59,48 @@ class Timed:
         self.answers.add((_without_date(answer.head), answer.body))
 
 
-async def measure(url: str, each: int, connections: Sequence[int], chance: random.Random) -> dict[int, Timed]:
-    """By number of connections. `url` is migrated and empty; no path is asked for twice."""
-    paths = await _paths(url, each * len(connections), chance)
-    found = {}
+async def measure(url: str, each: Mapping[Way, int], chance: random.Random) -> dict[Way, Timed]:
+    """`each` says how many of each kind. `url` is migrated and empty; no path is asked for twice but those of decoys."""
+    paths, decoys = await _paths(url, sum(each.values()), chance)
+    found: dict[Way, Timed] = {}
+    first = 0
     variables = environment(url, port=free_port(), smtp_port=9)
     with process(variables, "serve", "--no-jobs") as service:
         await until_ready(service, _PATIENCE)
         port = service.settings.listen_port
-        for place, number in enumerate(connections):
+        for way, number in each.items():
             asked = [
-                (kind, request(path, _AGENT))
-                for kind, all_ in paths.items()
-                for path in all_[place * each : (place + 1) * each]
+                (kind, request(path, _AGENT)) for kind, all_ in paths.items() for path in all_[first : first + number]
             ]
+            first += number
             chance.shuffle(asked)
-            run = _one_by_one(port, asked) if number == 1 else _at_once(port, asked, number)
-            found[number] = await run
+            match way:
+                case Way.ALONE:
+                    found[way] = await asyncio.to_thread(_ask_one_by_one, port, asked)
+                case Way.TOGETHER:
+                    found[way] = await _ask_together(port, asked)
+                case Way.IN_A_CROWD:
+                    found[way] = await _ask_in_a_crowd(port, asked, [request(path, _AGENT) for path in decoys])
     return found
 
 
-async def _paths(url: str, each: int, chance: random.Random) -> Mapping[str, Sequence[str]]:
-    seeded = await asyncio.to_thread(seed, url, 2 * each)
+async def _paths(url: str, each: int, chance: random.Random) -> tuple[Mapping[str, Sequence[str]], Sequence[str]]:
+    """By kind of token, and those of decoys."""
+    seeded = await asyncio.to_thread(seed, url, 2 * each + _DECOYS)
+    withdrawn = seeded.subscriber_ids[each:]
     database = Database(url)
     async with database.write() as connection:
         await count_anew(connection)
-    for start in range(each, 2 * each, _AT_ONCE):
-        await _withdraw(database, [SubscriberId(one) for one in seeded.subscriber_ids[start : start + _AT_ONCE]])
+    for start in range(0, len(withdrawn), _AT_ONCE):
+        await _withdraw(database, [SubscriberId(one) for one in withdrawn[start : start + _AT_ONCE]])
     await database.close()
     genuine = [TOKENS.mint_pixel(PixelId(an_id())) for _ in range(2 * each)]
     return {
         "valid": seeded.paths[:each],
-        "withdrawn": seeded.paths[each:],
+        "withdrawn": seeded.paths[each : 2 * each],
         "forged": [_path(_with_another(token, chance.randrange(len(token) - 1), chance)) for token in genuine[:each]],
         "garbled": [_path(_garbled(token, chance)) for token in genuine[each:]],
-    }
+    }, seeded.paths[2 * each :]
 
 
 async def _withdraw(database: Database, people: Sequence[SubscriberId]) -> None:
@@ -106,12 +130,7 @@ def _garbled(token: str, chance: random.Random) -> str:
     return chance.choice([token[:place], token + token[:place], token.upper(), f"{token[:place]}1{token[place + 1 :]}"])
 
 
-async def _one_by_one(port: int, asked: Sequence[Asked]) -> Timed:
-    return await asyncio.to_thread(_ask_one_by_one, port, asked)
-
-
 def _ask_one_by_one(port: int, asked: Sequence[Asked]) -> Timed:
-    """One connection, the next request as soon as the last is answered: each waits for a commit of its own."""
     timed = Timed()
     with Blocking(port) as connection:
         for _ in range(_WARM_UP):
@@ -121,12 +140,26 @@ def _ask_one_by_one(port: int, asked: Sequence[Asked]) -> Timed:
     return timed
 
 
-async def _at_once(port: int, asked: Sequence[Asked], connections: int) -> Timed:
-    """Several connections, so that requests of all kinds share commits."""
+async def _ask_together(port: int, asked: Sequence[Asked]) -> Timed:
     timed, left = Timed(), iter(asked)
     async with asyncio.TaskGroup() as group:
-        for _ in range(connections):
+        for _ in range(_FEW):
             group.create_task(_ask_all(port, left, timed))
+    return timed
+
+
+async def _ask_in_a_crowd(port: int, asked: Sequence[Asked], decoys: Sequence[bytes]) -> Timed:
+    timed = Timed()
+    with ExitStack() as stack:
+        connections = [await Waiting.connect(port) for _ in range(len(decoys) + 1)]
+        for connection in connections:
+            stack.callback(connection.close)
+        for kind, one in asked:
+            answer, *_ = await asyncio.gather(
+                connections[-1].ask(one),
+                *(connection.ask(decoy) for connection, decoy in zip(connections, decoys, strict=False)),
+            )
+            timed.note(kind, answer)
     return timed
 
 

@@ -81,6 +81,7 @@ class Settings(BaseModel):
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[IPvAnyNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     honour_gpc: bool = True
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = None
     canary_every_minutes: Annotated[int, Field(ge=0, le=1440)] = 60
 
     # The mails

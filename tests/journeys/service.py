@@ -21,6 +21,8 @@ from pixel_service.settings import Settings, load_settings
 from tests.smtp_server import ReceivedMail
 
 SECRET = "a-secret-of-tests-long-enough-to-be-one"
+METRICS_TOKEN = "a-token-of-prometheus"
+AS_PROMETHEUS = {"Authorization": f"Bearer {METRICS_TOKEN}"}
 #: How the environment's own command is started; a wheel's is given instead.
 HERE: Sequence[str] = (sys.executable, "-m", "pixel_service")
 
@@ -39,6 +41,7 @@ def environment(database_url: str, *, port: int, smtp_port: int, **changes: str)
         "from_address": "newsletter@nordlicht-telekom.example",
         "unsubscribe_address": "abmelden@nordlicht-telekom.example",
         "mail_domain": "nordlicht-telekom.example",
+        "metrics_token": METRICS_TOKEN,
         # A second of work at every start, and locks while it lasts: where they are meant, they are asked for.
         "canary_every_minutes": "0",
         "company_name": "Nordlicht Telekom GmbH",

@@ -9,7 +9,7 @@ import pytest
 from pixel_service.domain.consent import State
 from pixel_service.storage.engine import Database
 from tests.journeys.people import Pipeline
-from tests.journeys.service import Process, serving
+from tests.journeys.service import AS_PROMETHEUS, Process, serving
 from tests.journeys.test_the_main_job import make_key
 from tests.smtp_server import SmtpServer
 from tests.tracked_mail import add_tracked_mail
@@ -18,7 +18,7 @@ from tests.tracked_mail import add_tracked_mail
 async def metrics_after_a_run(client: httpx.AsyncClient) -> str:
     async with asyncio.timeout(30):
         while True:
-            text = (await client.get("/metrics")).text
+            text = (await client.get("/metrics", headers=AS_PROMETHEUS)).text
             if re.search(r'pixel_canary_runs_total\{result="\w+"\} [^0]', text):
                 return text
             await asyncio.sleep(0.1)

@@ -15,7 +15,7 @@ from pixel_service.storage.engine import Database
 from pixel_service.storage.schema import inbound_mails, inbound_unclear
 from tests.conftest import NewDatabase
 from tests.journeys.people import Person, Pipeline, mails_to
-from tests.journeys.service import environment, free_port, serving
+from tests.journeys.service import AS_PROMETHEUS, environment, free_port, serving
 from tests.journeys.test_the_main_job import make_key, newsletter
 from tests.letters import letter
 from tests.smtp_server import ReceivedMail, SmtpServer
@@ -64,7 +64,7 @@ async def test_bitte_abmelden_by_lmtp_and_the_next_newsletter_does_not_come(data
             assert answer.json()["counts"] == {"tracked": 0, "untracked": 0, "refused": 1}
             await asyncio.sleep(1)
             assert len(mails_to(smtp, ANNA)) == have + 2
-            metrics = (await client.get("/metrics")).text
+            metrics = (await client.get("/metrics", headers=AS_PROMETHEUS)).text
             assert 'pixel_mails_received_total{outcome="withdrawn"} 1.0' in metrics
             assert 'pixel_mails_received_total{outcome="repeated"} 1.0' in metrics
             assert service.run("ledger", "replay").startswith("The consent table is exactly")

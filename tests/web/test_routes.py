@@ -22,7 +22,8 @@ from pixel_service.usecases.rights_requests import Asked
 from pixel_service.usecases.withdraw import Source
 from pixel_service.web.routes import routes
 from tests.access import Clock
-from tests.builders import BASE_URL, BLOG, GLASFASER, OPENS, ask, confirm_link, dump, join, web
+from tests.builders import BASE_URL, BLOG, GLASFASER, OPENS, ask, confirm_link, dump, join, settings, web
+from tests.journeys.service import AS_PROMETHEUS, METRICS_TOKEN
 
 ROUTES = [route for route in routes() if isinstance(route, Route)]
 EXAMPLES = {
@@ -205,7 +206,15 @@ async def test_a_service_with_its_database_is_alive_and_ready(visitor: AsyncClie
     probe = {"Host": "10.0.0.7:8000"}
     assert (await visitor.get("/health/live", headers=probe)).status_code == 200
     assert (await visitor.get("/health/ready", headers=probe)).status_code == 200
-    assert "pixel_up 1.0\n" in (await visitor.get("/metrics", headers=probe)).text
+    assert (await visitor.get("/metrics", headers=probe)).status_code == 404
+
+
+async def test_figures_are_for_whoever_knows_the_token(ctx: Context) -> None:
+    async with web(ctx, known=settings(metrics_token=METRICS_TOKEN)) as probe:
+        for given in ({}, {"Authorization": METRICS_TOKEN}, {"Authorization": f"Bearer {METRICS_TOKEN}x"}):
+            answer = await probe.get("/metrics", headers=given)
+            assert (answer.status_code, answer.text) == (401, "unauthorized\n")
+        assert "pixel_up 1.0\n" in (await probe.get("/metrics", headers=AS_PROMETHEUS)).text
 
 
 async def test_a_service_without_its_database_is_alive_and_not_ready(ctx: Context) -> None:

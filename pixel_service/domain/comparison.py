@@ -7,7 +7,7 @@ this morning because of the week, not because of its subject.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import median
+from statistics import fmean, median
 
 from pixel_service.domain.messages import CampaignId
 from pixel_service.domain.rates import Difference, Rate, difference, rate
@@ -47,14 +47,19 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagEffect:
-    """Goes along with the topic, and need not come from it: mailings differ in more than their topics."""
+    """Goes along with the topic, and need not come from it: mailings differ in more than their topics.
+
+    A mailing is one observation, whatever its size: it has the topic, its readers have not, and mailings differ from each
+    other by more than the chance of readers.
+    """
 
     tag: str
+    #: Mailings that have an estimate.
     campaigns_with: int
     campaigns_without: int
-    #: Estimates over all mailings with the topic, and over all without.
-    estimate_with: Rate | None
-    estimate_without: Rate | None
+    #: Means of the mailings' estimates; None without a mailing.
+    estimate_with: float | None
+    estimate_without: float | None
     difference: Difference | None
 
 
@@ -84,22 +89,19 @@ def _edition(campaign: Campaign, figures: Figures, opened: int) -> Edition:
 def tag_effects(campaigns: Sequence[Counted]) -> tuple[TagEffect, ...]:
     """One for each topic, by name."""
     tags = sorted({tag for campaign, _ in campaigns for tag in campaign.tags})
-    return tuple(_effect(tag, campaigns) for tag in tags)
+    estimates = [(campaign.tags, rate(figures.human, figures.knowable)) for campaign, figures in campaigns]
+    known = [(tags, estimate.value) for tags, estimate in estimates if estimate is not None]
+    return tuple(_effect(tag, known) for tag in tags)
 
 
-def _effect(tag: str, campaigns: Sequence[Counted]) -> TagEffect:
-    having = [figures for campaign, figures in campaigns if tag in campaign.tags]
-    others = [figures for campaign, figures in campaigns if tag not in campaign.tags]
-    estimate_with, estimate_without = _pooled(having), _pooled(others)
+def _effect(tag: str, estimates: Sequence[tuple[Sequence[str], float]]) -> TagEffect:
+    having = [estimate for tags, estimate in estimates if tag in tags]
+    others = [estimate for tags, estimate in estimates if tag not in tags]
     return TagEffect(
         tag=tag,
         campaigns_with=len(having),
         campaigns_without=len(others),
-        estimate_with=estimate_with,
-        estimate_without=estimate_without,
-        difference=difference(estimate_with, estimate_without),
+        estimate_with=fmean(having) if having else None,
+        estimate_without=fmean(others) if others else None,
+        difference=difference(having, others),
     )
-
-
-def _pooled(campaigns: Sequence[Figures]) -> Rate | None:
-    return rate(sum(one.human for one in campaigns), sum(one.knowable for one in campaigns))

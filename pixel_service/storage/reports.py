@@ -8,7 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, func, literal, literal_column, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    case,
+    exists,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+    union_all,
+)
 
 from pixel_service.domain.comparison import (
     MOST_EARLIER,
@@ -67,6 +79,11 @@ def _as_shown(start: int) -> ColumnElement[int]:
     third_day = start + HOURLY_POINTS
     each = (_figure.hour < third_day) | ((_figure.kind == Kind.OPENS.value) & (_figure.name == Group.OPENS.value))
     return case((each, _figure.hour), else_=third_day + (_figure.hour - third_day) // 24 * 24 + 23)
+
+
+async def is_campaign(connection: Connection, campaign_id: CampaignId) -> bool:
+    asked = select(exists().where(campaigns.c.campaign_id == campaign_id))
+    return bool((await connection.execute(asked)).scalar_one())
 
 
 async def list_campaigns(

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from pixel_service.domain.comparison import Counted, compare, tag_effects
 from pixel_service.domain.consent import Purpose
 from pixel_service.domain.figures import Standing
@@ -62,21 +64,26 @@ def test_small_mailings_are_listed_without_a_share_and_make_no_usual_one() -> No
 
 
 def test_a_topic_is_compared_with_all_mailings_without_it() -> None:
+    """Each mailing counts once, however large it is."""
     campaigns = [
         mailing(1, human=40, tags="fibre security"),
-        mailing(2, human=30, tags="fibre"),
-        mailing(3, human=10),
-        mailing(4, human=20, tags="security"),
+        mailing(2, human=360, tracked=920, tags="fibre"),
+        mailing(3, human=44, tags="fibre"),
+        mailing(4, human=8),
+        mailing(5, human=16, tags="security"),
+        mailing(6, human=12),
+        mailing(7, human=20, tracked=49),
     ]
     fibre, security = tag_effects(campaigns)
-    assert (fibre.tag, fibre.campaigns_with, fibre.campaigns_without) == ("fibre", 2, 2)
-    # Of 100 each, Apple hides 20.
-    assert fibre.estimate_with == rate(70, 160)
-    assert fibre.estimate_without == rate(30, 160)
-    assert fibre.difference == difference(rate(70, 160), rate(30, 160))
+    assert (fibre.tag, fibre.campaigns_with, fibre.campaigns_without) == ("fibre", 3, 3)
+    # Of 100 each, Apple hides 20; the last has too few.
+    assert fibre.estimate_with == pytest.approx((0.5 + 0.4 + 0.55) / 3)
+    assert fibre.estimate_without == pytest.approx((0.1 + 0.2 + 0.15) / 3)
+    assert fibre.difference == difference([0.5, 0.4, 0.55], [0.1, 0.2, 0.15])
     assert fibre.difference is not None
     assert fibre.difference.low > 0
-    assert (security.estimate_with, security.estimate_without) == (rate(60, 160), rate(40, 160))
+    assert security.estimate_with == pytest.approx(0.35)
+    assert security.difference is None
 
 
 def test_a_topic_of_every_mailing_has_nothing_to_be_compared_with() -> None:

@@ -335,16 +335,16 @@ async def test_a_campaign_that_was_not_sent_has_nothing_to_compare(db: Database)
 
 async def test_topics_count_campaigns_whose_opens_are_in(db: Database) -> None:
     async with db.write() as connection:
-        await add_edition(connection, "Tagged", sent_at=NOW - 8 * DAY, opened=20, tracked=50)
-        await add_edition(connection, "Plain", sent_at=NOW - 9 * DAY, opened=10, tracked=50)
-        await add_edition(connection, "Young", sent_at=NOW - 6 * DAY, opened=0, tracked=50)
+        await add_edition(connection, "Tagged", sent_at=NOW - 8 * DAY, opened=40, tracked=50)
+        await add_edition(connection, "Plain", sent_at=NOW - 9 * DAY, opened=29, tracked=50)
+        await add_edition(connection, "Young", sent_at=NOW - 6 * DAY, opened=40, tracked=50)
         for name in ("Tagged", "Young"):
             await connection.execute(update(campaigns).where(campaigns.c.name == name).values(tags=["fibre"]))
         await count_anew(connection)
         (effect,) = await effects_of_tags(connection, BLOG, now=NOW, whole_since=LONG_AGO)
-    assert (effect.tag, effect.campaigns_with, effect.campaigns_without) == ("fibre", 1, 1)
-    # All but the people who loaded images are hidden by Apple: too few are left to say anything.
-    assert (effect.estimate_with, effect.estimate_without) == (None, None)
+    # All but the people who loaded images are hidden by Apple: of the second too few are left to say anything.
+    assert (effect.tag, effect.campaigns_with, effect.campaigns_without) == ("fibre", 1, 0)
+    assert (effect.estimate_with, effect.estimate_without, effect.difference) == (1.0, None, None)
 
 
 # --- how it is read -----------------------------------------------------------

@@ -113,7 +113,7 @@ async def test_a_campaign_shows_its_figures_its_time_line_and_its_programs(
         "Of all fetches, by machines 33.3%",
         "Shown from the fourth day on",
         "There is no earlier mailing of this newsletter to compare with",
-        "Nobody of those who got this mail with a pixel has withdrawn since.",
+        "No withdrawal of a recipient is on record.",
     ):
         assert text in shown
     assert "Sent less than 7 days ago" not in shown
@@ -133,6 +133,16 @@ async def test_shares_come_with_their_bounds_in_the_way_of_the_language(ctx: Con
     assert "25 % der Mails mit Einwilligung; zu 95 % sicher: 15,8 % bis 37,2 %" in german
     assert "+0 h 15 30" in german
     assert "auf einer Skala von 0 bis 100 %" in german
+
+
+async def test_almost_none_and_almost_all_are_not_rounded(ctx: Context, colleague: AsyncClient) -> None:
+    async with ctx.db.write() as connection:
+        campaign_id = await add_mailing(connection, tracked=2001, opened=1, hidden=0)
+    english = await text_of(colleague, f"/console/campaigns/{campaign_id}?lang=en")
+    assert "With consent 2,001 above 99.9% of the mails sent" in english
+    assert "below 0.1% of the mails with consent" in english
+    german = await text_of(colleague, f"/console/campaigns/{campaign_id}?lang=de")
+    assert "unter 0,1 % der Mails mit Einwilligung" in german
 
 
 async def test_a_page_and_the_api_tell_the_same_numbers(ctx: Context, colleague: AsyncClient) -> None:

@@ -31,6 +31,7 @@ from pixel_service.web.views import context_of
 
 #: Campaigns on a page.
 _USUAL, _MOST = 50, 200
+_NO_CAMPAIGN = "is no campaign; take next_before of the page before"
 _PURPOSE = re.compile(r"newsletter:[a-z0-9-]{1,40}|service")
 
 
@@ -39,13 +40,22 @@ async def index(request: Request) -> Response:
     """GET /v1/campaigns?limit=50&before=CAMPAIGN_ID: newest first."""
     query = read_query(request, ("limit", "before"))
     limit = number_of(query, "limit", default=_USUAL, most=_MOST)
-    before = CampaignId(read_id(query["before"], "campaign")) if "before" in query else None
+    before = _before(query)
     ctx = context_of(request)
     whole_since = ctx.policy.keep.whole_since(ctx.clock())
     async with ctx.db.snapshot() as connection:
+        if before is not None and not await reports.is_campaign(connection, before):
+            raise InvalidInput("before", _NO_CAMPAIGN)
         found = await reports.list_campaigns(connection, whole_since=whole_since, limit=limit, before=before)
     following = found[-1].campaign_id if len(found) == limit else None
     return JSONResponse({"campaigns": [_plain(asdict(one)) for one in found], "next_before": following})
+
+
+def _before(query: Mapping[str, str]) -> CampaignId | None:
+    try:
+        return CampaignId(read_id(query["before"], "campaign")) if "before" in query else None
+    except NotFound:
+        raise InvalidInput("before", _NO_CAMPAIGN) from None
 
 
 @require(Scope.REPORT)

@@ -24,6 +24,9 @@ from pixel_service.web.views import context_of, href, say
 #: Where there is nothing to show, or too little for a rate.
 NONE = "--"
 
+#: What is less, or lacks less of all, is not rounded to nothing or to all.
+_SMALLEST_SHARE = 0.001
+
 Values = Mapping[str, object]
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -69,9 +72,13 @@ class Writer:
         return format_number(count, self.language)
 
     def share(self, of: float | None) -> str:
-        return (
-            NONE if of is None else self.text("%(number)s%%", number=format_number(round(of * 100, 1), self.language))
-        )
+        if of is None:
+            return NONE
+        if 0 < of < _SMALLEST_SHARE:
+            return self.text("below %(share)s", share=self.share(_SMALLEST_SHARE))
+        if 1 - _SMALLEST_SHARE < of < 1:
+            return self.text("above %(share)s", share=self.share(1 - _SMALLEST_SHARE))
+        return self.text("%(number)s%%", number=format_number(round(of * 100, 1), self.language))
 
     def moment(self, at: datetime) -> str:
         return format_moment(at, self.language, self.zone)

@@ -152,7 +152,7 @@ def _age(sent_at: datetime, point: Point, writer: Writer) -> str:
 
 def _withdrawn(writer: Writer, number: int) -> str:
     if number == 0:
-        return writer.text("Nobody of those who got this mail with a pixel has withdrawn since.")
+        return writer.text("No withdrawal of a recipient is on record.")
     one = "%(number)s recipient has withdrawn since; what was measured of them is deleted."
     many = "%(number)s recipients have withdrawn since; what was measured of them is deleted."
     return writer.many(one, many, number)

@@ -219,9 +219,9 @@ class Service:
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """The context with recorder and web application; leaving it stores every open that was taken."""
     metrics = Metrics()
-    async with open_context(settings) as ctx:
+    async with open_context(settings) as ctx, _recorders_database(settings, ctx.db) as db:
         recorder = Recorder(
-            ctx.db,
+            db,
             count=lambda outcome, number: metrics.count_open(outcome.value, number),
             chance=random.SystemRandom().random,
         )
@@ -235,6 +235,20 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             )
         finally:
             await recorder.stop()
+
+
+@asynccontextmanager
+async def _recorders_database(settings: Settings, shared: Database) -> AsyncIterator[Database]:
+    """On PostgreSQL a connection of the recorder's own: sign-ups that wait for the ledger may hold all others. SQLite has one
+    writer."""
+    if shared.is_sqlite:
+        yield shared
+        return
+    own = Database(settings.database_url.get_secret_value(), pool_size=1)
+    try:
+        yield own
+    finally:
+        await own.close()
 
 
 def lmtp_server(settings: Settings, service: Service) -> LmtpServer:

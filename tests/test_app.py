@@ -1,6 +1,6 @@
 """What the operator sets reaches what it is about."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -26,6 +26,13 @@ async def service(database_url: str, **changes: str) -> AsyncIterator[Service]:
         yield running
 
 
+async def token_of_a_mail(running: Service) -> str:
+    async with running.ctx.db.write() as connection:
+        mail = await add_tracked_mail(connection)
+        await connection.execute(update(pixels).values(closes_at=running.ctx.clock() + timedelta(days=1)))
+    return running.ctx.tokens.mint_pixel(mail.pixel_id)
+
+
 async def load_pixel(running: Service, token: str, *, peer: str = PROXY, **headers: str) -> None:
     transport = ASGITransport(running.web, client=(peer, 1))
     async with AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as reader:
@@ -42,13 +49,17 @@ async def test_whether_signals_to_opt_out_are_honoured(database_url: str, honour
     assert running.metrics.opens(reason) == 1
 
 
+async def test_opens_are_stored_while_others_hold_every_connection(new_postgres: Callable[[], str]) -> None:
+    async with service(new_postgres(), database_connections="2") as running:
+        token = await token_of_a_mail(running)
+        async with running.ctx.db.write(), running.ctx.db.write():
+            await load_pixel(running, token)
+            assert running.metrics.opens("recorded") == 1
+
+
 @pytest.mark.parametrize("trusted, verdict", [("10.1.2.0/24", Verdict.SCANNER), ("10.9.9.0/24", Verdict.HUMAN_CLIENT)])
 async def test_whose_word_counts_on_who_asked(database_url: str, trusted: str, verdict: Verdict) -> None:
     async with service(database_url, trusted_proxies=trusted) as running:
-        async with running.ctx.db.write() as connection:
-            mail = await add_tracked_mail(connection)
-            await connection.execute(update(pixels).values(closes_at=running.ctx.clock() + timedelta(days=1)))
-        token = running.ctx.tokens.mint_pixel(mail.pixel_id)
-        await load_pixel(running, token, X_Forwarded_For=SCANNER, User_Agent=THUNDERBIRD)
+        await load_pixel(running, await token_of_a_mail(running), X_Forwarded_For=SCANNER, User_Agent=THUNDERBIRD)
         async with running.ctx.db.read() as connection:
             assert (await connection.execute(select(opens.c.verdict))).scalar_one() == verdict.value

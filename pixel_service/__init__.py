@@ -1,3 +1,3 @@
 """Email open tracking that people agreed to."""
 
-__version__ = "0.3.1"
+__version__ = "0.3.2"

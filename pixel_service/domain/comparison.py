@@ -1,7 +1,8 @@
 """A mailing beside the earlier ones of its purpose, at the same age; and what goes along with its topics (O2).
 
-What must hold: nothing is compared that had more time. A mailing that was sent last week has more opens than one of
-this morning because of the week, not because of its subject.
+What must hold: nothing is compared that had more time, to within an hour. A mailing that was sent last week has more opens
+than one of this morning because of the week, not because of its subject. Since figures are kept by the hour, an hour is
+what an age can be wrong by: at first that would be most of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,8 @@ from pixel_service.domain.messages import CampaignId
 from pixel_service.domain.rates import Difference, Rate, difference, rate
 from pixel_service.domain.reports import Campaign, Figures
 
+#: Age from which on mailings are compared.
+EARLIEST_HOURS = 6
 #: Earlier mailings beside the one that is looked at.
 MOST_EARLIER = 20
 #: Newest mailings of a purpose that say something about its topics.
@@ -66,8 +69,8 @@ class TagEffect:
 def compare(
     this: Counted, earlier: Iterable[Counted], *, opened: Mapping[CampaignId, int], age_hours: int
 ) -> Comparison:
-    """`opened` are the first opens of each by this age. Nothing to compare while the campaign has no full hour behind it."""
-    if age_hours < 1:
+    """`opened` are the first opens of each by this age. Nothing to compare before `EARLIEST_HOURS`."""
+    if age_hours < EARLIEST_HOURS:
         return Comparison(age_hours=0, editions=(), typical=None)
     editions = [_edition(*one, opened[one[0].campaign_id]) for one in (this, *earlier)]
     before = sorted(editions[1:], key=lambda one: (one.first_sent_at, one.campaign_id))

@@ -46,19 +46,19 @@ def test_a_mailings_age_counts_from_the_hour_of_its_first_acceptance() -> None:
 
 
 def test_mailings_stand_in_order_of_sending_with_what_they_had_at_this_age() -> None:
-    found = compare(mailing(0), [mailing(1), mailing(2)], opened=opened(15, 12, 20), age_hours=2)
-    assert found.age_hours == 2
+    found = compare(mailing(0), [mailing(1), mailing(2)], opened=opened(15, 12, 20), age_hours=6)
+    assert found.age_hours == 6
     assert [(one.name, one.opened) for one in found.editions] == [("Week -2", 20), ("Week -1", 12), ("Week -0", 15)]
     assert [one.floor for one in found.editions] == [rate(20, 100), rate(12, 100), rate(15, 100)]
     assert found.typical == 0.16
 
 
-def test_a_mailing_without_a_full_hour_has_nothing_to_compare() -> None:
-    assert compare(mailing(0), [mailing(1)], opened=opened(10, 8), age_hours=0).editions == ()
+def test_a_mailing_of_less_than_six_hours_has_nothing_to_compare() -> None:
+    assert compare(mailing(0), [mailing(1)], opened=opened(10, 8), age_hours=5).editions == ()
 
 
 def test_small_mailings_are_listed_without_a_share_and_make_no_usual_one() -> None:
-    found = compare(mailing(0), [mailing(1, tracked=29)], opened=opened(10, 8), age_hours=2)
+    found = compare(mailing(0), [mailing(1, tracked=29)], opened=opened(10, 8), age_hours=6)
     assert [(one.opened, one.floor is None) for one in found.editions] == [(8, True), (10, False)]
     assert found.typical is None
 

@@ -266,14 +266,14 @@ async def test_a_campaign_stands_beside_those_of_its_purpose_that_were_sent_befo
         await add_many(connection, campaign, 3, OUTLOOK)
         await count_anew(connection)
     async with db.snapshot() as connection:
-        found = await comparison(connection, campaign, now=NOW + 2 * HOUR, whole_since=LONG_AGO)
+        found = await comparison(connection, campaign, now=NOW + 6 * HOUR, whole_since=LONG_AGO)
     assert found is not None
     assert [(one.name, one.opened, one.tracked) for one in found.editions] == [
         ("Before", 9, 30),
         ("Last week", 6, 30),
         ("This", 3, 3),
     ]
-    assert (found.age_hours, found.typical) == (2, 0.25)
+    assert (found.age_hours, found.typical) == (6, 0.25)
 
 
 async def test_only_the_newest_earlier_campaigns_are_compared(db: Database) -> None:
@@ -283,7 +283,7 @@ async def test_only_the_newest_earlier_campaigns_are_compared(db: Database) -> N
         campaign = await add_campaign(connection, "This")
         await add_to(connection, campaign)
         await count_anew(connection)
-        found = await comparison(connection, campaign, now=NOW + 2 * HOUR, whole_since=LONG_AGO)
+        found = await comparison(connection, campaign, now=NOW + 6 * HOUR, whole_since=LONG_AGO)
     assert found is not None
     assert [one.name for one in found.editions] == [
         *(f"-{number}" for number in range(MOST_EARLIER - 1, -1, -1)),
@@ -303,7 +303,7 @@ async def test_a_campaign_whose_period_is_over_has_no_shares_and_is_compared_wit
         async with db.snapshot() as connection:
             listed = await list_campaigns(connection, whole_since=whole_since)
             told = [await campaign_report(connection, one.campaign_id, whole_since=whole_since) for one in listed]
-            compared = await comparison(connection, new, now=NOW + 2 * HOUR, whole_since=whole_since)
+            compared = await comparison(connection, new, now=NOW + 6 * HOUR, whole_since=whole_since)
             effects = await effects_of_tags(connection, BLOG, now=NOW, whole_since=whole_since)
         assert [one.floor is not None for one in listed] == [True, shares == 2]
         for rate in ("floor", "ceiling"):
@@ -321,7 +321,7 @@ async def test_an_old_campaign_is_told_no_share_beside_others_either(db: Databas
         old = await add_campaign(connection, "Old")
         await add_many(connection, old, 40, OUTLOOK)
         await count_anew(connection)
-        found = await comparison(connection, old, now=NOW + 2 * HOUR, whole_since=NOW)
+        found = await comparison(connection, old, now=NOW + 6 * HOUR, whole_since=NOW)
     assert found is not None
     assert [one.floor for one in found.editions] == [None]
 

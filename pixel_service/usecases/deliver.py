@@ -13,6 +13,7 @@ from datetime import datetime
 from pixel_service.domain.consent import SERVICE, TRACKING_OPENS, is_valid
 from pixel_service.domain.errors import InvalidInput
 from pixel_service.domain.messages import PixelId, Reason, SendId, Status
+from pixel_service.domain.settling import EARLY
 from pixel_service.domain.signup import Profile
 from pixel_service.mail.compose import Prepared
 from pixel_service.mail.transport import Accepted, Deferred, Envelope, Rejected, Withheld
@@ -86,12 +87,20 @@ async def deliver_batch(ctx: Context, desk: Desk) -> int:
     return len(held)
 
 
+def _batch(ctx: Context) -> int:
+    """No more than go out while an open is early anyway: acceptance is recorded with the last, and until then an open is early."""
+    limit = ctx.policy.mails_per_minute
+    return min(BATCH, max(1, limit * EARLY // 60)) if limit else BATCH
+
+
 async def _claim(ctx: Context, desk: Desk, lease: str) -> list[_Held]:
     """Two transactions: a claim locks mails, a withdrawal locks consent and then mails. Looking at consent while
     holding mails would be the other way round, and deadlock."""
     now = ctx.clock()
     async with ctx.db.write() as connection:
-        claimed = await messages.claim_due(connection, now=now, lease=lease, lease_for=ctx.policy.lease, limit=BATCH)
+        claimed = await messages.claim_due(
+            connection, now=now, lease=lease, lease_for=ctx.policy.lease, limit=_batch(ctx)
+        )
     if not claimed:
         return []
     async with ctx.db.write() as connection:

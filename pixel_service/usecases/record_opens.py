@@ -67,8 +67,6 @@ class RecorderLimits:
     longest_pace: timedelta = timedelta(milliseconds=50)
     #: Beats begin up to so much later, by chance: how busy the machine was before their end moves it by some microseconds.
     blur: timedelta = timedelta(milliseconds=1)
-    #: Pixels that hide each other: who is stored together with as many is answered at a whole beat.
-    crowd: int = 32
     #: Longest a request waits for its commit.
     deadline: timedelta = timedelta(milliseconds=250)
     #: Wait after a failed commit: the first, doubled up to the longest.
@@ -91,8 +89,6 @@ class _Group:
     fetches: list[Fetch] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     stored: bool = False
-    #: Stored with a crowd.
-    hidden: bool = False
     deadline: asyncio.TimerHandle = field(init=False)
 
 
@@ -164,7 +160,7 @@ class Recorder:
         """After the first, a request would wait for less than its deadline here, and takes a group of its own."""
         group.beats += 1
         self._close(group)
-        if group.stored and (group.hidden or group.beats % group.pace == 0 or self._stopping):
+        if group.stored and (group.beats % group.pace == 0 or self._stopping):
             self._answer(group)
         elif not group.answered.is_set():
             self._await_beat(group)
@@ -225,9 +221,8 @@ class Recorder:
             delay = min(delay * 2, self._limits.longest_retry)
         self._waits.append(time.monotonic() - groups[0].began_at)
         self._waiting -= len(batch)
-        hidden = len({fetch.pixel_id for fetch in batch}) >= self._limits.crowd
         for group in groups:
-            group.stored, group.hidden = True, hidden
+            group.stored = True
         self._count(stored)
 
     async def _try_to_store(self, batch: list[Fetch]) -> Stored | None:

@@ -2,8 +2,8 @@
 
     python -m tests.proofs.prove_timing [--each 20000] [--seed 7]
 
-Against the real service on both databases, asked by one connection, by eight, and, with a quarter as many, together with
-as many withdrawn ones as make a crowd.
+Against the real service on both databases, asked by one connection, by eight, and, a quarter as many, together with 31
+pixels that are withdrawn.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from tests.benchmarks.database import databases
 from tests.proofs.telling_apart import Comparison, compare
 from tests.proofs.timing import Timed, Way, measure
 
-#: Of each kind, per one of what is asked for. A crowd is as many requests.
-_SHARES = {Way.ALONE: 1.0, Way.TOGETHER: 1.0, Way.IN_A_CROWD: 0.25}
+#: Of each kind, per one of what is asked for. With decoys each is 32 requests.
+_SHARES = {Way.ALONE: 1.0, Way.TOGETHER: 1.0, Way.AMONG_DECOYS: 0.25}
 _SHUFFLES = 200
 
 

@@ -158,6 +158,13 @@ async def test_hand_overs_are_spread_evenly_over_the_minute(ctx: Context) -> Non
     assert_spread(relay.begun_at, begun)
 
 
+async def test_a_slow_pace_makes_small_batches_so_that_acceptance_is_soon_recorded(ctx: Context) -> None:
+    """Whoever opens before that is taken for a machine."""
+    await send_service_mails(ctx, 3)
+    for per_minute in (11, 1):
+        assert await deliver_batch(started(paced(ctx, per_minute), Relay()), desk(4)) == 1
+
+
 async def test_a_new_batch_keeps_the_pace_of_the_one_before(ctx: Context) -> None:
     relay, at_work, begun = Watched(), desk(4), asyncio.get_running_loop().time()
     for _ in range(3):

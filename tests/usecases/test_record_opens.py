@@ -210,34 +210,6 @@ async def test_an_answer_after_a_slow_commit_comes_at_a_whole_pace(
     assert loop.time() - began > 0.59
 
 
-def crowds(group: int) -> RecorderLimits:
-    """After a wait of a second: paces of seven beats."""
-    beat = timedelta(milliseconds=200)
-    return RecorderLimits(deadline=LONG, beat=beat, longest_pace=LONG, spared=0, crowd=3, group=group)
-
-
-@pytest.mark.parametrize("group", [3, 2])
-async def test_a_crowd_waits_for_a_beat_only(db: Troubled, mail: TrackedMail, start: Start, group: int) -> None:
-    """In one group or in several of one commit."""
-    recorder = start(crowds(group))
-    db.slow = 1.0
-    await recorder.record(later(mail))
-    db.slow, began = 0.0, asyncio.get_running_loop().time()
-    others = [fetch(PixelId(name), at=NOW) for name in ("forged", "stranger")]
-    await asyncio.gather(*[recorder.record(one) for one in (later(mail), *others)])
-    assert 0.19 < asyncio.get_running_loop().time() - began < 1.3
-
-
-async def test_many_requests_for_one_pixel_are_no_crowd(db: Troubled, mail: TrackedMail, start: Start) -> None:
-    """Whoever wants to know whether it lives could make one."""
-    recorder = start(crowds(10))
-    db.slow = 1.0
-    await recorder.record(later(mail))
-    db.slow, began = 0.0, asyncio.get_running_loop().time()
-    await asyncio.gather(*[recorder.record(later(mail)) for _ in range(9)])
-    assert asyncio.get_running_loop().time() - began > 1.3
-
-
 async def test_a_pace_lasts_as_long_as_the_longest_wait_of_late(
     db: Troubled, database_url: str, mail: TrackedMail, start: Start
 ) -> None:

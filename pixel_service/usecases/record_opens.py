@@ -64,6 +64,7 @@ class RecorderLimits:
     margin: float = 1.25
     remembered: int = 64
     spared: int = 2
+    #: Rounded up to whole beats.
     longest_pace: timedelta = timedelta(milliseconds=50)
     #: Beats begin up to so much later, by chance: how busy the machine was before their end moves it by some microseconds.
     blur: timedelta = timedelta(milliseconds=1)
